@@ -1,0 +1,166 @@
+/**
+ * Runs the rooms of tests one after another and adds up their results.
+ *
+ * ```
+ *   deno task test                          every room
+ *   deno task test:lab                      one room
+ *   deno task test:unit -- --filter bubble  arguments for deno test
+ * ```
+ *
+ * Each room is a `deno test` of its own with the permissions that room needs. Its output passes through unchanged; the last line of
+ * all is `N passed, N failed, N skipped`. The exit code is 1 when anything failed.
+ */
+
+/** How one room of tests is run. */
+export interface Room {
+  readonly name: string;
+  /** Directories and files below the root. */
+  readonly paths: readonly string[];
+  /** Permission flags of `deno test`. */
+  readonly permissions: readonly string[];
+  /** A room that takes longer than this hangs, milliseconds. */
+  readonly limit: number;
+}
+
+/** Results of one run or of several. */
+export interface Totals {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+/** libc is opened below these (symbolic links are not followed by the permission check, so all three are named). */
+const FFI = "--allow-ffi=/lib,/lib64,/usr/lib";
+
+const MINUTE = 60_000;
+
+export const ROOMS: readonly Room[] = [
+  {
+    name: "unit",
+    paths: [
+      "tests/wire",
+      "tests/core",
+      "tests/config",
+      "tests/ffi",
+      "tests/host",
+      "tests/control",
+      "tests/cli",
+      "tests/scripts",
+      "tests/fuzz",
+    ],
+    permissions: [FFI, "--allow-read", "--allow-write", "--allow-env", "--allow-run", "--allow-sys=uid"],
+    limit: 3 * MINUTE,
+  },
+  { name: "sim", paths: ["tests/sim"], permissions: [], limit: 3 * MINUTE },
+  // A test that looks into /proc needs every permission: Deno guards it that way.
+  { name: "lab", paths: ["tests/lab"], permissions: ["--allow-all"], limit: 5 * MINUTE },
+  { name: "interop", paths: ["tests/interop"], permissions: ["--allow-all"], limit: 10 * MINUTE },
+];
+
+/** Removes colour and cursor sequences. */
+function plain(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/\u001b\[[0-9;]*[A-Za-z]/g, "");
+}
+
+/**
+ * Reads the results off the last summary line that `deno test` printed.
+ * @returns `undefined` when there is none: nothing ran, or it died before the end
+ */
+export function parseSummary(output: string): Totals | undefined {
+  const lines = plain(output).split("\n").filter((line) => /^(?:ok|FAILED) \| \d+ passed/.test(line));
+  const summary = lines.at(-1);
+  if (summary === undefined) return undefined;
+  const count = (word: string): number => Number(new RegExp(`\\| (\\d+) ${word}`).exec(summary)?.[1] ?? 0);
+  return { passed: count("passed"), failed: count("failed"), skipped: count("ignored") };
+}
+
+/**
+ * The results of a run from what it printed and how it ended. A run that failed without naming a failed test (it did not compile,
+ * it was killed, a resource leaked out of the last test) counts as one failure.
+ */
+export function judge(output: string, success: boolean): Totals {
+  const totals = parseSummary(output) ?? { passed: 0, failed: 0, skipped: 0 };
+  return success || totals.failed > 0 ? totals : { ...totals, failed: 1 };
+}
+
+/** The sum of several results. */
+export function add(totals: readonly Totals[]): Totals {
+  return totals.reduce(
+    (sum, one) => ({
+      passed: sum.passed + one.passed,
+      failed: sum.failed + one.failed,
+      skipped: sum.skipped + one.skipped,
+    }),
+    { passed: 0, failed: 0, skipped: 0 },
+  );
+}
+
+/** The line that ends every run. */
+export function summaryLine(totals: Totals): string {
+  return `${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`;
+}
+
+/** Copies a stream to standard output and returns its text. */
+async function forward(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of stream) {
+    Deno.stdout.writeSync(chunk);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+/** Runs one room and returns its results. */
+async function runRoom(room: Room, extra: readonly string[], root: string): Promise<Totals> {
+  const paths: string[] = [];
+  for (const path of room.paths) {
+    if (await exists(`${root}/${path}`)) paths.push(path);
+  }
+  console.log(`\n── ${room.name} ──`);
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["test", "--no-prompt", "--permit-no-files", ...room.permissions, ...extra, ...paths],
+    cwd: root,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const hang = setTimeout(() => {
+    console.log(`Cannot finish the room "${room.name}" within ${room.limit / 1000} s: stopped`);
+    child.kill("SIGKILL");
+  }, room.limit);
+  try {
+    const [output, status] = await Promise.all([forward(child.stdout), child.status]);
+    return judge(output, status.success);
+  } finally {
+    clearTimeout(hang);
+  }
+}
+
+/** @returns exit code */
+async function main(args: readonly string[]): Promise<number> {
+  const dashes = args.indexOf("--");
+  const names = dashes === -1 ? args.filter((arg) => !arg.startsWith("-")) : args.slice(0, dashes);
+  const extra = dashes === -1 ? args.filter((arg) => arg.startsWith("-")) : args.slice(dashes + 1);
+  const unknown = names.find((name) => ROOMS.every((room) => room.name !== name));
+  if (unknown !== undefined) {
+    const known = ROOMS.map((room) => room.name).join(", ");
+    console.error(`Cannot run the tests of "${unknown}": the rooms are ${known}`);
+    return 2;
+  }
+  const root = new URL("..", import.meta.url).pathname;
+  const totals: Totals[] = [];
+  for (const room of ROOMS) {
+    if (names.length === 0 || names.includes(room.name)) totals.push(await runRoom(room, extra, root));
+  }
+  const sum = add(totals);
+  console.log(summaryLine(sum));
+  return sum.failed === 0 ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
