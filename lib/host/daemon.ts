@@ -1,0 +1,108 @@
+/**
+ * A daemon from start to end, for every role:
+ *
+ * ```
+ *   open descriptors, set up the interface      with privileges
+ *   become the service user
+ *   start the data isolate
+ *   SIGHUP: reload   SIGINT, SIGTERM: end       without
+ * ```
+ */
+
+import { getLogger } from "@logtape/logtape";
+import type { Config } from "../../config/schema.ts";
+import { dropPrivileges } from "../../ffi/privileges.ts";
+import { lookupUser } from "../../ffi/users.ts";
+import { ClientRole } from "./client_role.ts";
+import { DataIsolate } from "./data_isolate.ts";
+import { RelayRole } from "./relay_role.ts";
+import { planReload } from "./reload.ts";
+import type { Role } from "./role.ts";
+import { ServerRole } from "./server_role.ts";
+
+const log = getLogger(["miredo", "daemon"]);
+
+/** What the daemon is started with. */
+export interface DaemonOptions {
+  readonly config: Config;
+  /** Reads the configuration again; throws what is wrong with it. */
+  readonly reload: () => Config;
+}
+
+/**
+ * Runs a daemon until a signal ends it.
+ * @returns the exit code, 0
+ * @throws an error of one line when it cannot be set up; nothing is left behind then
+ */
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const { config } = options;
+  const user = serviceUser(config);
+  using role = openRole(config);
+  if (user !== undefined) dropPrivileges({ uid: user.uid, gid: user.gid, keep: role.keep });
+  using data = new DataIsolate({
+    machine: role.machine,
+    descriptors: role.descriptors,
+    onEvent: (event) => role.onEvent(event),
+    onDeath: () => role.onDeath(),
+  });
+  role.attach(data);
+
+  const ended = Promise.withResolvers<Deno.Signal>();
+  const end = (signal: Deno.Signal) => () => ended.resolve(signal);
+  const onInterrupt = end("SIGINT");
+  const onTerminate = end("SIGTERM");
+  let running = config;
+  const onHangUp = (): void => {
+    running = reload(role, running, options.reload);
+  };
+  Deno.addSignalListener("SIGINT", onInterrupt);
+  Deno.addSignalListener("SIGTERM", onTerminate);
+  Deno.addSignalListener("SIGHUP", onHangUp);
+  try {
+    const signal = await ended.promise;
+    log.info("Ending", { signal });
+    await data.stop();
+    return 0;
+  } finally {
+    Deno.removeSignalListener("SIGINT", onInterrupt);
+    Deno.removeSignalListener("SIGTERM", onTerminate);
+    Deno.removeSignalListener("SIGHUP", onHangUp);
+  }
+}
+
+/** The user to become; undefined when this process has no root privileges to give up. */
+function serviceUser(config: Config): { readonly uid: number; readonly gid: number } | undefined {
+  if (Deno.uid() !== 0) return undefined;
+  const name = config.security.user;
+  const user = lookupUser(name);
+  if (user === undefined) throw new Error(`Cannot become user "${name}": no such user (set security.user)`);
+  if (user.uid === 0) throw new Error(`Cannot run as "${name}": it is root (set security.user to another user)`);
+  return user;
+}
+
+function openRole(config: Config): Role {
+  switch (config.role) {
+    case "client":
+      return new ClientRole(config);
+    case "relay":
+      return new RelayRole(config);
+    case "server":
+      return new ServerRole(config);
+  }
+}
+
+/** Takes over what can be taken over; on any problem the old configuration goes on. Returns what runs now. */
+function reload(role: Role, running: Config, read: () => Config): Config {
+  try {
+    const { config, waiting } = planReload(running, read());
+    role.reconfigure(config);
+    log.info("Reloaded");
+    for (const key of waiting) log.warn("Key changes only at restart", { key });
+    return config;
+  } catch (cause) {
+    log.error("Reload refused, the old configuration goes on", {
+      reason: cause instanceof Error ? cause.message : String(cause),
+    });
+    return running;
+  }
+}

@@ -1,0 +1,53 @@
+/** Entry of the data isolate: takes messages from the main isolate and lets {@link DataPath} run between them. */
+
+import { DataPath } from "./data_path.ts";
+import type { FromData, ToData } from "./messages.ts";
+
+const inbox: ToData[] = [];
+let received = 0;
+let running = false;
+
+const post = (message: FromData): void => self.postMessage(message);
+
+/** One turn of the event loop: lets posted messages arrive. */
+const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
+
+async function run(): Promise<void> {
+  let path: DataPath | undefined;
+  for (;;) {
+    for (let message = inbox.shift(); message !== undefined; message = inbox.shift()) {
+      switch (message.type) {
+        case "setup":
+          path?.abandon();
+          path = new DataPath(message, (event) => post({ type: "event", event }));
+          post({ type: "ready" });
+          break;
+        case "start":
+          path?.start(message.server);
+          break;
+        case "stop":
+          path?.stop();
+          post({ type: "stopped" });
+          self.close();
+          return;
+      }
+    }
+    if (path === undefined) return;
+    path.runUntilWoken();
+    // The eventfd is signalled after the message was posted, yet the message may need a few turns to arrive.
+    for (let turns = 0; turns < 100 && received < path.messagesSent; turns++) await turn();
+  }
+}
+
+self.onmessage = (message: MessageEvent<ToData>): void => {
+  received++;
+  inbox.push(message.data);
+  if (running) return;
+  running = true;
+  run().catch((cause) => {
+    // Rethrown outside the promise so that it reaches the main isolate's error listener with its stack.
+    setTimeout(() => {
+      throw cause;
+    }, 0);
+  });
+};

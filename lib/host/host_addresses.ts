@@ -1,0 +1,37 @@
+/** What this host's own IPv4 and IPv6 addresses are, as the machines need to know them. */
+
+import { Netlink } from "../../ffi/netlink.ts";
+import type { Ipv4, Ipv4Subnet } from "../wire/ipv4.ts";
+import { readU32 } from "../wire/bytes.ts";
+import type { Ipv6 } from "../wire/ipv6.ts";
+
+/** Any address of 2000::/3: the route to it is the route to the IPv6 Internet. */
+const SOMEWHERE: Ipv6 = Uint8Array.of(0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
+
+/** The addresses of this host at one moment. */
+export interface HostAddresses {
+  readonly ipv4: readonly Ipv4Subnet[];
+  /** Every IPv6 address of the host. */
+  readonly ipv6: readonly Ipv6[];
+  /** Source the kernel would choose towards the IPv6 Internet; undefined without a route there. */
+  readonly nativeSource: Ipv6 | undefined;
+}
+
+/** Asks the kernel. Needs no privilege. */
+export function hostAddresses(): HostAddresses {
+  using netlink = Netlink.open();
+  const all = netlink.addresses();
+  return {
+    ipv4: all.filter(({ address }) => address.length === 4).map(({ address, prefixLength }) => ({
+      address: readU32(address, 0),
+      prefixLength,
+    })),
+    ipv6: all.filter(({ address }) => address.length === 16).map(({ address }) => address),
+    nativeSource: netlink.sourceFor(SOMEWHERE),
+  };
+}
+
+/** Whether `address` is one of this host's loopback addresses (127.0.0.0/8). */
+export function isLoopback(address: Ipv4): boolean {
+  return address >>> 24 === 127;
+}

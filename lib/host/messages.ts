@@ -1,0 +1,95 @@
+/** What the main isolate and the data isolate say to each other: plain values that survive a structured clone. */
+
+import type { ClientOptions } from "../core/client.ts";
+import { COUNTER_COUNT } from "../core/counters.ts";
+import type { MachineEvent } from "../core/events.ts";
+import type { RelayOptions } from "../core/relay.ts";
+import type { ServerOptions } from "../core/server.ts";
+import type { Ipv4 } from "../wire/ipv4.ts";
+
+/** The two IPv4 addresses of a Teredo server, as far as it has them. */
+export interface ServerAddresses {
+  readonly primary: Ipv4;
+  readonly secondary: Ipv4 | undefined;
+}
+
+/** Which machine to run, with its options; a client also with the server to qualify with, once there is one. */
+export type MachineSetup =
+  | { readonly role: "client"; readonly options: ClientOptions; readonly server: ServerAddresses | undefined }
+  | { readonly role: "relay"; readonly options: RelayOptions }
+  | { readonly role: "server"; readonly options: ServerOptions };
+
+/** Open descriptors that the data isolate works with; -1 = none. The main isolate owns and closes them. */
+export interface Descriptors {
+  readonly tun: number;
+  /** By the fixed socket numbers of `lib/core/machine.ts`: service, secondary, discovery. */
+  readonly sockets: readonly [number, number, number];
+  /** Raw IPv6 socket of a server with native forwarding. */
+  readonly rawIpv6: number;
+  /** An eventfd: written by the main isolate after each message. */
+  readonly wake: number;
+}
+
+/** Main to data. `setup` comes first and again whenever options change; the rest only after it. */
+export type ToData =
+  | {
+    readonly type: "setup";
+    readonly machine: MachineSetup;
+    readonly descriptors: Descriptors;
+    readonly shared: SharedArrayBuffer;
+  }
+  | { readonly type: "start"; readonly server: ServerAddresses }
+  | { readonly type: "stop" };
+
+/** Data to main. */
+export type FromData =
+  | { readonly type: "ready" }
+  | { readonly type: "event"; readonly event: MachineEvent }
+  | { readonly type: "stopped" };
+
+/** Most extra sockets a data isolate may hold open at a time. */
+export const MAX_EXTRA_SOCKETS = 64;
+
+/** Memory that both isolates see: counters (64-bit floats), messages sent so far, and descriptors of extra sockets (0 = none). */
+export class SharedState {
+  readonly buffer: SharedArrayBuffer;
+  readonly counters: Float64Array;
+  readonly #messages: Int32Array;
+  readonly #extra: Int32Array;
+
+  constructor(
+    buffer: SharedArrayBuffer = new SharedArrayBuffer(COUNTER_COUNT * 8 + 8 + MAX_EXTRA_SOCKETS * 4),
+  ) {
+    this.buffer = buffer;
+    this.counters = new Float64Array(buffer, 0, COUNTER_COUNT);
+    this.#messages = new Int32Array(buffer, COUNTER_COUNT * 8, 1);
+    this.#extra = new Int32Array(buffer, COUNTER_COUNT * 8 + 8, MAX_EXTRA_SOCKETS);
+  }
+
+  /** Messages posted to the present data isolate so far. */
+  get messages(): number {
+    return Atomics.load(this.#messages, 0);
+  }
+  set messages(count: number) {
+    Atomics.store(this.#messages, 0, count);
+  }
+
+  /** Remembers an extra socket, so that a successor can close what a dead data isolate left open. False when there is no room. */
+  keep(descriptor: number): boolean {
+    const free = this.#extra.indexOf(0);
+    if (free < 0) return false;
+    this.#extra[free] = descriptor;
+    return true;
+  }
+
+  /** Forgets an extra socket that was closed. */
+  forget(descriptor: number): void {
+    const at = this.#extra.indexOf(descriptor);
+    if (at >= 0) this.#extra[at] = 0;
+  }
+
+  /** The extra sockets left open. */
+  leftOpen(): number[] {
+    return [...this.#extra].filter((descriptor) => descriptor > 0);
+  }
+}

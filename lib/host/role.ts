@@ -1,0 +1,23 @@
+/** What the daemon knows of a role: what it opened, which machine it runs, and what it does when something happens. */
+
+import type { Config } from "../../config/schema.ts";
+import type { MachineEvent } from "../core/events.ts";
+import type { DataIsolate } from "./data_isolate.ts";
+import type { Descriptors, MachineSetup } from "./messages.ts";
+
+/** One running role. Constructed with privileges: opens descriptors and configures the interface; throws what the kernel refused. */
+export interface Role extends Disposable {
+  readonly descriptors: Omit<Descriptors, "wake">;
+  /** Capabilities that the main thread keeps after start. */
+  readonly keep: readonly "NET_ADMIN"[];
+  /** The machine to start with. */
+  readonly machine: MachineSetup;
+  /** Called once the data isolate exists. */
+  attach(data: DataIsolate): void;
+  /** A transition of the machine. */
+  onEvent(event: MachineEvent): void;
+  /** The data isolate died: what its machine said until then is void. */
+  onDeath(): void;
+  /** Takes over a new configuration, as far as this is possible while running. */
+  reconfigure(config: Config): void;
+}
