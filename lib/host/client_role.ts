@@ -52,6 +52,8 @@ export class ClientRole implements Role {
   #config: ClientConfig;
   #servers: ServerList;
   #remembered: ClientOptions["remembered"];
+  /** The list a look-up is under way in; one at a time. */
+  #asking: ServerList | undefined;
   #data: DataIsolate | undefined;
 
   constructor(config: ClientConfig) {
@@ -184,7 +186,11 @@ export class ClientRole implements Role {
   /** Finds the next server and lets the machine ask it; with one server this only matters when its name now means another address. */
   #askNext(): void {
     const list = this.#servers;
-    list.next().then((server) => {
+    if (this.#asking === list) return;
+    this.#asking = list;
+    list.next().finally(() => {
+      if (this.#asking === list) this.#asking = undefined;
+    }).then((server) => {
       if (list !== this.#servers || this.#ending.signal.aborted) return;
       const running = this.#data?.machine;
       const current = running?.role === "client" ? running.server : undefined;

@@ -10,7 +10,9 @@
  * Each drain is bounded so that no direction starves another. Nothing here allocates per packet.
  */
 
-import { close, drainEventFd, EAGAIN, EINTR, GatherWriter, read } from "../../ffi/io.ts";
+import { EAGAIN, EINTR } from "../../ffi/abi/errno.ts";
+import { GatherWriter } from "../../ffi/gather.ts";
+import { close, drainEventFd, read } from "../../ffi/io.ts";
 import { POLLIN, Poller } from "../../ffi/poll.ts";
 import { RawIpv6Sender } from "../../ffi/raw_ipv6.ts";
 import { DatagramSocketIo, localEndpoint, openUdp } from "../../ffi/udp.ts";
