@@ -47,14 +47,18 @@ export class Unfit {}
 /** What the parser calls its errors, and what people call them. */
 const SYNTAX_WORDS: ReadonlyMap<string, string> = new Map([
   ["Defining a key multiple times is invalid", "is given more than once, allowed: once"],
-  ["Must be a newline", "something follows the value on its line, allowed: one value, text in quotes"],
+  ["Must be a newline", "something follows on the same line, allowed: one key = value a line, text in quotes"],
   ["Unspecified values are invalid", "the value is missing, allowed: key = value"],
-  ["Unterminated table-key", 'the table name is not closed, allowed: "[table]"'],
-  ["Unterminated string", "the text is not closed by a quote on its line"],
-  ["Unterminated array", 'the list is not closed by "]"'],
-  ["Unterminated inline table", 'the table is not closed by "}"'],
-  ["Bare keys cannot be empty", "the key is missing, allowed: key = value"],
-  ["Equal sign is missing", '"=" is missing, allowed: key = value'],
+  ["Unterminated table-key", "the name of a table is not closed, allowed: [table]"],
+  ["Unterminated string constant", "a text is not closed by its quote"],
+  ["Unterminated array", 'a list is not closed by "]"'],
+  ["Unterminated inline table", 'a table is not closed by "}"'],
+  ["Empty bare keys are not allowed", "the key is missing, allowed: key = value"],
+  ["Expected equal (=) token", '"=" is missing, allowed: key = value'],
+  ["Expected comma (,) token", '"," is missing'],
+  ["Unexpected token", "the value is not one of TOML, allowed: text in quotes, a number, true, false, a [list]"],
+  ["Unexpected character", "unexpected character"],
+  ["Control characters (codes < 0x1f and 0x7f) are not allowed", "a control character, allowed: plain text"],
 ]);
 
 /**
@@ -175,10 +179,13 @@ export function tableOf(key: string, value: string | number | readonly string[],
   const node: Node = typeof value === "string" || typeof value === "number"
     ? leaf(value)
     : { type: "list", items: value.map(leaf), at };
-  return key.split(".").reduceRight<TableNode | Node>(
-    (inner, name) => ({ type: "table", entries: new Map([[name, { keyAt: at, node: inner }]]), at }),
-    node,
-  ) satisfies Node as TableNode;
+  const inTable = (name: string, inner: Node): TableNode => ({
+    type: "table",
+    entries: new Map([[name, { keyAt: at, node: inner }]]),
+    at,
+  });
+  const [first, ...rest] = key.split(".");
+  return inTable(first, rest.reduceRight<Node>((inner, name) => inTable(name, inner), node));
 }
 
 /** `over` laid on `under`: tables are merged key by key, all else is replaced. Both stay as they are. */

@@ -1,0 +1,18 @@
+/**
+ * Configuration of the daemon: one schema, loading, errors with places, sample files. Reads nothing but the file it is told.
+ *
+ * @module
+ */
+
+export type { ClientConfig, Config, LogFormat, LogLevel, RelayConfig, Role, ServerConfig } from "./schema.ts";
+export { LOG_FORMATS, LOG_LEVELS, ROLES } from "./schema.ts";
+export {
+  CONFIG_DIRECTORY,
+  defaultFile,
+  loadConfig,
+  type Loading,
+  type LoadOptions,
+  loadWithSources,
+  type Override,
+} from "./load.ts";
+export { ConfigError, type ConfigIssue, formatIssue, type Place } from "./problems.ts";
