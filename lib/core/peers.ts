@@ -114,6 +114,11 @@ export class PeerTable {
     return this.#fresh;
   }
 
+  /** Memory of a full table, octets. */
+  get octets(): number {
+    return this.#words.byteLength + this.#index.byteLength;
+  }
+
   /** The record of the IPv6 address at `bytes[at]`, or -1. Allocates nothing. */
   find(bytes: Uint8Array, at: number): number {
     const w0 = word(bytes, at), w1 = word(bytes, at + 4), w2 = word(bytes, at + 8), w3 = word(bytes, at + 12);
