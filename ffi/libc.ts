@@ -1,0 +1,60 @@
+/**
+ * Finds and opens the C library, once per isolate and only when something asks for it.
+ *
+ * It is opened by absolute path: that is what a path-scoped permission (`--allow-ffi=/lib,/lib64,/usr/lib`) can name. Such a
+ * permission forbids `Deno.UnsafePointer` and `Deno.UnsafePointerView`, so pointers are made by the C library itself (memory.ts).
+ */
+
+import { symbols } from "./symbols.ts";
+
+/** The functions of {@link symbols}. */
+export type Libc = Deno.DynamicLibrary<typeof symbols>["symbols"];
+
+/** The permission under which {@link libc} finds the library on every distribution known. */
+const PERMISSION = "--allow-ffi=/lib,/lib64,/usr/lib";
+
+/** Where GNU libc lives: Debian and kin, Fedora and kin, Arch and kin. */
+const TRIPLET = Deno.build.arch === "aarch64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
+const CANDIDATES: readonly string[] = [
+  `/lib/${TRIPLET}/libc.so.6`,
+  `/usr/lib/${TRIPLET}/libc.so.6`,
+  "/lib64/libc.so.6",
+  "/usr/lib64/libc.so.6",
+  "/usr/lib/libc.so.6",
+  "/lib/libc.so.6",
+];
+
+let opened: Libc | undefined;
+
+/**
+ * The C library of this isolate.
+ * @throws Error naming what was tried, when it cannot be opened
+ */
+export function libc(): Libc {
+  return opened ?? (opened = openFirst(CANDIDATES));
+}
+
+/**
+ * Opens the first library of `paths` that exists and has every symbol.
+ * @throws Error naming what was tried and what to do
+ */
+export function openFirst(paths: readonly string[]): Libc {
+  let reason: Error | undefined;
+  let forbidden: Error | undefined;
+  for (const path of paths) {
+    try {
+      return Deno.dlopen(path, symbols).symbols;
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      if (error.name === "NotCapable" || error.name === "PermissionDenied") forbidden ??= error;
+      else if (!/no such file/i.test(error.message)) reason ??= error;
+    }
+  }
+  const tried = paths.map((path) => JSON.stringify(path)).join(", ");
+  const why = reason !== undefined
+    ? reason.message.replaceAll("\n", " ")
+    : forbidden !== undefined
+    ? `not permitted: run with ${PERMISSION}`
+    : "no such file: GNU libc is needed";
+  throw new Error(`Cannot open the C library: ${why} (tried ${tried})`, { cause: reason ?? forbidden });
+}
