@@ -9,7 +9,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import type { ClientConfig, Config } from "../../config/schema.ts";
+import type { ClientConfig, Config } from "../../config/mod.ts";
 import { close } from "../../ffi/io.ts";
 import { resolveIpv4 } from "../../ffi/resolve.ts";
 import { joinGroup, localEndpoint, multicastOptions, openUdp } from "../../ffi/udp.ts";

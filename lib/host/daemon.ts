@@ -10,7 +10,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import type { Config } from "../../config/schema.ts";
+import type { Config } from "../../config/mod.ts";
 import { dropPrivileges } from "../../ffi/privileges.ts";
 import { lookupUser } from "../../ffi/users.ts";
 import { ClientRole } from "./client_role.ts";

@@ -10,7 +10,14 @@
 import { getLogger } from "@logtape/logtape";
 import { close, makeEventFd, signalEventFd } from "../../ffi/io.ts";
 import type { MachineEvent } from "../core/events.ts";
-import { type Descriptors, type FromData, type MachineSetup, type ServerAddresses, SharedState, type ToData } from "./messages.ts";
+import {
+  type Descriptors,
+  type FromData,
+  type MachineSetup,
+  type ServerAddresses,
+  SharedState,
+  type ToData,
+} from "./messages.ts";
 
 const log = getLogger(["miredo", "data"]);
 

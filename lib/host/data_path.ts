@@ -13,7 +13,7 @@
 import { EAGAIN, EINTR } from "../../ffi/abi/errno.ts";
 import { GatherWriter } from "../../ffi/gather.ts";
 import { close, drainEventFd, read } from "../../ffi/io.ts";
-import { POLLIN, Poller } from "../../ffi/poll.ts";
+import { Poller, POLLIN } from "../../ffi/poll.ts";
 import { RawIpv6Sender } from "../../ffi/raw_ipv6.ts";
 import { DatagramSocketIo, localEndpoint, openUdp } from "../../ffi/udp.ts";
 import { Client } from "../core/client.ts";

@@ -1,6 +1,6 @@
 /** From configuration to machine options: units changed, texts parsed, this host's addresses filled in. */
 
-import type { ClientConfig, RelayConfig, ServerConfig } from "../../config/schema.ts";
+import type { ClientConfig, RelayConfig, ServerConfig } from "../../config/mod.ts";
 import type { ClientOptions } from "../core/client.ts";
 import type { RelayOptions } from "../core/relay.ts";
 import type { ServerOptions } from "../core/server.ts";

@@ -1,7 +1,7 @@
 /** The relay on a host: a tunnel interface with the route to the Teredo prefix, and one UDP port. */
 
 import { getLogger } from "@logtape/logtape";
-import type { Config, RelayConfig } from "../../config/schema.ts";
+import type { Config, RelayConfig } from "../../config/mod.ts";
 import { close } from "../../ffi/io.ts";
 import { openUdp } from "../../ffi/udp.ts";
 import type { MachineEvent } from "../core/events.ts";

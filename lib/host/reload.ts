@@ -1,6 +1,6 @@
 /** Which part of a new configuration a running daemon takes over, and which keys have to wait for a restart. */
 
-import type { Config } from "../../config/schema.ts";
+import type { Config } from "../../config/mod.ts";
 
 /** The outcome of a reload. */
 export interface Reload {

@@ -1,6 +1,6 @@
 /** What the daemon knows of a role: what it opened, which machine it runs, and what it does when something happens. */
 
-import type { Config } from "../../config/schema.ts";
+import type { Config } from "../../config/mod.ts";
 import type { MachineEvent } from "../core/events.ts";
 import type { DataIsolate } from "./data_isolate.ts";
 import type { Descriptors, MachineSetup } from "./messages.ts";

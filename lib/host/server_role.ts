@@ -1,7 +1,7 @@
 /** The server on a host: UDP port 3544 on one or two addresses, and a raw socket towards the IPv6 Internet. No interface. */
 
 import { getLogger } from "@logtape/logtape";
-import type { Config, ServerConfig } from "../../config/schema.ts";
+import type { Config, ServerConfig } from "../../config/mod.ts";
 import { close } from "../../ffi/io.ts";
 import { openRawIpv6 } from "../../ffi/raw_ipv6.ts";
 import { openUdp } from "../../ffi/udp.ts";
