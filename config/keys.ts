@@ -13,6 +13,8 @@ export interface Notes {
   readonly allowed: string;
   /** A value for the sample file, where the key has no default. */
   readonly example?: string | readonly string[];
+  /** The key must be given, here or on the command line. */
+  readonly required?: boolean;
   /** The value must not be printed. */
   readonly hidden?: boolean;
 }

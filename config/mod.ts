@@ -16,3 +16,4 @@ export {
   type Override,
 } from "./load.ts";
 export { ConfigError, type ConfigIssue, formatIssue, type Place } from "./problems.ts";
+export { effectiveConfig, sampleConfig } from "./text.ts";

@@ -38,9 +38,12 @@ export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly issues: readonly ConfigIssue[];
 
-  /** @param issues at least one; they are put in the order of the text */
+  /** @param issues at least one; they are put in the order of the text of each file */
   constructor(issues: readonly ConfigIssue[]) {
-    const sorted = issues.toSorted((a, b) => a.line - b.line || a.column - b.column);
+    const files = issues.map((issue) => issue.file);
+    const sorted = issues.toSorted((a, b) =>
+      files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column
+    );
     super(sorted.map(formatIssue).join("\n"));
     this.issues = sorted;
   }

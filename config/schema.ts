@@ -79,6 +79,7 @@ const clientTable = v.object({
             "The Teredo servers, tried in order: the next one takes over when one stops answering, and names are looked up again.",
           allowed: "a list of host names and global unicast IPv4 addresses",
           example: ["teredo.example.net"],
+          required: true,
         } satisfies Notes,
       ),
     ),
@@ -158,6 +159,7 @@ const serverTable = v.object({
     description: "The address that clients are told, and that port 3544 is opened on. It must belong to this host.",
     allowed: "a global unicast IPv4 address",
     example: "192.0.2.1",
+    required: true,
   })),
   secondary_address: v.optional(
     text(secondaryProblem, {
