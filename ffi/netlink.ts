@@ -282,6 +282,13 @@ export class Netlink implements Disposable {
     this.#do(ruleRequest(rule, false), `remove rule ${describeRule(rule)}`, { ENOENT: "no such rule" });
   }
 
+  /** Removes every rule of a table and priority, also those of an earlier run; none is no error. @throws SystemError */
+  removeRules(table: number, priority: number): void {
+    for (const rule of this.rules()) {
+      if (rule.table === table && rule.priority === priority) this.removeRule(rule);
+    }
+  }
+
   /**
    * The local address the kernel would send from to `destination`.
    * @param destination 4 or 16 octets
