@@ -46,6 +46,9 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const LOG_FORMATS = ["auto", "text", "journal", "json"] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
+/** What a client does beside native IPv6. */
+export const NATIVE_IPV6 = ["prefer", "standby"] as const;
+
 function interfaceNameProblem(value: string): string | undefined {
   if (value === "") return "is empty";
   if (value.length > INTERFACE_NAME_MAXIMUM) return `has ${value.length} characters`;
@@ -110,6 +113,14 @@ const clientTable = v.object({
   local_discovery: v.optional(
     bool("Find other clients on the same link by multicast to 224.0.0.253 and talk to them directly (RFC 4380 5.2.8)."),
     true,
+  ),
+  native_ipv6: v.optional(
+    choice(
+      NATIVE_IPV6,
+      'What to do while the host has native IPv6. "prefer": run, with routes that native ones win over; ' +
+        '"standby": give no service until it is gone (RFC 4380 5.5).',
+    ),
+    "prefer",
   ),
   legacy_cone: v.optional(
     bool(

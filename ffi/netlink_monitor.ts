@@ -11,6 +11,7 @@ import {
   RTMGRP_IPV4_IFADDR,
   RTMGRP_IPV4_ROUTE,
   RTMGRP_IPV6_IFADDR,
+  RTMGRP_IPV6_ROUTE,
   RTMGRP_LINK,
 } from "./abi/netlink.ts";
 import { SystemError } from "./errno.ts";
@@ -45,7 +46,7 @@ export class NetlinkMonitor implements Disposable {
 
   /** Opens one in the current network namespace. @throws SystemError */
   static open(): NetlinkMonitor {
-    const groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE;
+    const groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
     return new NetlinkMonitor(new NetlinkSocket(groups, true));
   }
 

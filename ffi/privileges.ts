@@ -165,3 +165,8 @@ function listDirectory(path: string): readonly string[] {
   }
   return names;
 }
+
+/** Gives up every capability of the calling thread. A thread starts with those of the one that made it. @throws SystemError */
+export function dropThreadCapabilities(): void {
+  setCapabilities(0);
+}

@@ -19,8 +19,9 @@ import { DISCOVERY_ADDRESS, formatEndpoint, formatIpv4, parseIpv4 } from "../wir
 import { formatIpv6 } from "../wire/ipv6_address.ts";
 import { flagsAt, TEREDO_PORT } from "../wire/teredo_address.ts";
 import type { DataIsolate } from "./data_isolate.ts";
-import { hostAddresses, isLoopback } from "./host_addresses.ts";
+import { hasNativeIpv6, type HostAddresses, hostAddresses, isLoopback } from "./host_addresses.ts";
 import type { Descriptors, MachineSetup } from "./messages.ts";
+import { NetworkWatch } from "./network_watch.ts";
 import { clientOptions } from "./options.ts";
 import type { Role } from "./role.ts";
 import { ServerList } from "./server_list.ts";
@@ -41,7 +42,12 @@ const HINTS: Readonly<Record<string, string>> = {
   "symmetric-nat": "the NAT here gives each destination another port",
 };
 
-/** A client. */
+/**
+ * A client.
+ *
+ * With `client.native_ipv6 = "standby"` it obeys RFC 4380 5.5 to the letter: no service while the host has native IPv6. Otherwise the
+ * route metric sees to it that native IPv6 is preferred.
+ */
 export class ClientRole implements Role {
   readonly keep = ["NET_ADMIN"] as const;
   readonly descriptors: Omit<Descriptors, "wake">;
@@ -55,9 +61,14 @@ export class ClientRole implements Role {
   /** The list a look-up is under way in; one at a time. */
   #asking: ServerList | undefined;
   #data: DataIsolate | undefined;
+  #watch: NetworkWatch | undefined;
+  #addresses: HostAddresses;
+  /** Not in service because the host has native IPv6. */
+  #standby = false;
 
   constructor(config: ClientConfig) {
     this.#config = config;
+    this.#addresses = hostAddresses();
     this.#servers = this.#serverList();
     this.#service = openUdp({ address: parseIpv4(config.bind.address) ?? 0, port: config.bind.port });
     this.#discovery = config.client.local_discovery ? openDiscovery(this.#service) : -1;
@@ -81,7 +92,8 @@ export class ClientRole implements Role {
 
   attach(data: DataIsolate): void {
     this.#data = data;
-    this.#askNext();
+    this.#watch = new NetworkWatch(() => this.#networkChanged());
+    if (!this.#mustStandBy()) this.#askNext();
   }
 
   onEvent(event: MachineEvent): void {
@@ -112,7 +124,7 @@ export class ClientRole implements Role {
           hint: HINTS[event.reason] ?? "",
           retryInMs: Math.round(event.retryIn),
         });
-        this.#askNext();
+        if (!this.#standby) this.#askNext();
         break;
       case "key-expired":
         log.warn("Server asks for a new secret", { server: formatIpv4(event.server) });
@@ -156,13 +168,14 @@ export class ClientRole implements Role {
         server: running?.role === "client" ? running.server : undefined,
       });
     }
-    if (!otherServers) return;
-    this.#servers = this.#serverList();
-    this.#askNext();
+    if (otherServers) this.#servers = this.#serverList();
+    if (this.#mustStandBy()) return;
+    if (otherServers) this.#askNext();
   }
 
   [Symbol.dispose](): void {
     this.#ending.abort();
+    this.#watch?.[Symbol.dispose]();
     this.#interface.clearAddress();
     this.#interface[Symbol.dispose]();
     this.#closeSockets();
@@ -171,7 +184,7 @@ export class ClientRole implements Role {
   #options(): ClientOptions {
     return clientOptions(this.#config, {
       local: localEndpoint(this.#service),
-      addresses: hostAddresses(),
+      addresses: this.#addresses,
       remembered: this.#remembered,
     });
   }
@@ -181,6 +194,33 @@ export class ClientRole implements Role {
     this.#remembered = remembered;
     const running = this.#data?.machine;
     if (running?.role === "client") this.#data?.remember({ ...running, options: { ...running.options, remembered } });
+  }
+
+  /** Looks whether native IPv6 forbids service now, and takes the machine out of service or back in accordingly. */
+  #mustStandBy(): boolean {
+    const before = this.#standby;
+    this.#standby = this.#config.client.native_ipv6 === "standby" && hasNativeIpv6(this.#interface.index);
+    if (this.#standby && !before) {
+      log.info("Standing by while the host has native IPv6");
+      const running = this.#data?.machine;
+      if (running?.role === "client") this.#data?.replace({ ...running, server: undefined });
+      this.#interface.clearAddress();
+    } else if (before && !this.#standby) {
+      log.info("Native IPv6 is gone: back in service");
+      this.#askNext();
+    }
+    return this.#standby;
+  }
+
+  /** Addresses or routes of the host changed: whatever stood on the old ones is asked for anew. */
+  #networkChanged(): void {
+    if (this.#mustStandBy()) return;
+    const before = this.#addresses;
+    this.#addresses = hostAddresses();
+    if (sameValue(before.ipv4, this.#addresses.ipv4)) return;
+    log.info("IPv4 addresses changed: qualifying again");
+    const running = this.#data?.machine;
+    if (running?.role === "client") this.#data?.replace({ ...running, options: this.#options() });
   }
 
   /** Finds the next server and lets the machine ask it; with one server this only matters when its name now means another address. */

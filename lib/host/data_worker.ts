@@ -1,5 +1,6 @@
 /** Entry of the data isolate: takes messages from the main isolate and lets {@link DataPath} run between them. */
 
+import { dropThreadCapabilities } from "../../ffi/privileges.ts";
 import { DataPath } from "./data_path.ts";
 import type { FromData, ToData } from "./messages.ts";
 
@@ -13,6 +14,7 @@ const post = (message: FromData): void => self.postMessage(message);
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
 
 async function run(): Promise<void> {
+  dropThreadCapabilities(); // it works with open descriptors only
   let path: DataPath | undefined;
   for (;;) {
     for (let message = inbox.shift(); message !== undefined; message = inbox.shift()) {

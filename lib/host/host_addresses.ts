@@ -8,6 +8,9 @@ import type { Ipv6 } from "../wire/ipv6.ts";
 /** Any address of 2000::/3: the route to it is the route to the IPv6 Internet. */
 const SOMEWHERE: Ipv6 = Uint8Array.of(0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 
+/** Type of a route that leads somewhere (`RTN_UNICAST`). */
+const UNICAST = 1;
+
 /** The addresses of this host at one moment. */
 export interface HostAddresses {
   readonly ipv4: readonly Ipv4Subnet[];
@@ -29,6 +32,17 @@ export function hostAddresses(): HostAddresses {
     ipv6: all.filter(({ address }) => address.length === 16).map(({ address }) => address),
     nativeSource: netlink.sourceFor(SOMEWHERE),
   };
+}
+
+/**
+ * Whether the IPv6 Internet can be reached without the tunnel: a default route that leads elsewhere.
+ * @param tunnel index of the tunnel interface
+ */
+export function hasNativeIpv6(tunnel: number): boolean {
+  using netlink = Netlink.open();
+  return netlink.routes({ family: 6 }).some((route) =>
+    route.prefixLength === 0 && route.type === UNICAST && route.index !== tunnel && route.index !== 0
+  );
 }
 
 /** Whether `address` is one of this host's loopback addresses (127.0.0.0/8). */
