@@ -1,0 +1,337 @@
+/**
+ * The Teredo relay (RFC 4380 5.4): carries packets between the IPv6 Internet, or just this host, and Teredo clients.
+ *
+ * ```
+ *              packet for a client                         any packet from it
+ *   (no entry) ───────────────────▶ negotiating ─────────────────────────────▶ trusted ──┐
+ *        ▲                          queue, bubble at 0, 2, 4, 6 s                 ▲  │    │ 30 s without
+ *        │                              │ 8 s                                     │  └────┘ reception: the next
+ *        │ 300 s                        ▼                                         │         packet negotiates again
+ *        └────────────────────────── out of reach ────────────────────────────────┘
+ *                                    "address unreachable", no bubbles
+ * ```
+ *
+ * The entry of a client out of reach has lost its queue and is good for nothing but remembering that its four bubbles are spent
+ * (RFC 4380 5.2.6: 4 in 300 s).
+ *
+ * Hop limits are the business of the kernel: it decrements them where it forwards to and from the tunnel interface.
+ */
+
+import { BUBBLE_HOP_LIMIT, isBubble, writeBubble } from "../wire/bubble.ts";
+import { equalBytes } from "../wire/bytes.ts";
+import { Datagram } from "../wire/encapsulation.ts";
+import { isSourceRouted } from "../wire/extension_headers.ts";
+import { type Ipv4, type Ipv4Subnet, isDirectedBroadcast, isGlobalUnicast } from "../wire/ipv4.ts";
+import { DESTINATION_AT, type Ipv6, IPV6_HEADER_LENGTH, isIpv6Packet, payloadLength, SOURCE_AT } from "../wire/ipv6.ts";
+import { inPrefix, type Ipv6Prefix, isGlobalScope } from "../wire/ipv6_address.ts";
+import { isConeAt, isTeredo, mappedAddressAt, mappedPortAt, serverAt, TEREDO_PORT } from "../wire/teredo_address.ts";
+import { BubbleSource } from "./bubble_source.ts";
+import type { DropReason } from "./counters.ts";
+import { ADDRESS_UNREACHABLE, ErrorSender, NO_ROUTE } from "./errors.ts";
+import { embedsOwnIpv4, isNeighborDiscovery } from "./guards.ts";
+import { type Environment, type Machine, type Millis, Socket } from "./machine.ts";
+import { PacketQueue, QueueBudget } from "./packet_queue.ts";
+import { PEER_LIFETIME, PeerTable } from "./peers.ts";
+import { TimerHeap } from "./timers.ts";
+
+/** Wait for an answer to a bubble, and least distance of a bubble from the packet before it, milliseconds (RFC 4380 5.4.1, 5.2.6). */
+const BUBBLE_WAIT: Millis = 2_000;
+
+/** Bubbles sent in vain before a client is out of reach (RFC 4380 5.4.1: one, repeated up to three times). */
+const MAX_BUBBLES = 4;
+
+/** Spent bubbles count again after this long (RFC 4380 5.2.6: 4 in 300 s). */
+const BUBBLE_WINDOW: Millis = 300_000;
+
+/** How often idle entries are looked for, and within which time the whole table is looked at, milliseconds. */
+const SWEEP_INTERVAL: Millis = 1_000;
+const SWEEP_ROUND: Millis = PEER_LIFETIME / 5;
+
+/** Settings of a relay. */
+export interface RelayOptions {
+  /** The 32 bits of the Teredo prefix. */
+  readonly prefix: number;
+  /** Largest IPv6 packet that is carried, octets. */
+  readonly mtu: number;
+  /** Send each bubble to the client's mapping too: needed behind a NAT (RFC 4380 5.4.1). */
+  readonly directBubbles: boolean;
+  /** Send at once to clients whose cone bit is set (RFC 4380 5.4.1 case 2); RFC 5991 3.2 says not to. */
+  readonly honourCone: boolean;
+  /** Accept answers from another mapping than the address embeds, if they prove that our bubble arrived. */
+  readonly symmetricClients: boolean;
+  /** IPv6 destinations that clients may reach through this relay. */
+  readonly served: "any" | readonly Ipv6Prefix[];
+  /** IPv4 addresses of this host. */
+  readonly ownAddresses: readonly Ipv4[];
+  /** Source of ICMPv6 errors; undefined: none are sent. */
+  readonly errorSource: Ipv6 | undefined;
+  /** IPv4 subnets of this host, whose broadcast addresses are no targets. */
+  readonly subnets: readonly Ipv4Subnet[];
+  readonly maxPeers: number;
+  /** Clients that are negotiated with at one time. */
+  readonly maxPending: number;
+  readonly queueOctetsPerPeer: number;
+  readonly queueOctetsTotal: number;
+  /** ICMPv6 errors a second. */
+  readonly errorsPerSecond: number;
+}
+
+/** What a client costs beyond its entry while we wait for its answer. */
+interface Negotiation {
+  readonly client: Ipv6;
+  /** Source of our bubbles to it. */
+  readonly source: Ipv6;
+  readonly queue: PacketQueue;
+}
+
+export class Relay implements Machine {
+  readonly #options: RelayOptions;
+  readonly #environment: Environment;
+  readonly #peers: PeerTable;
+  readonly #negotiations: Map<number, Negotiation> = new Map();
+  readonly #timers = new TimerHeap();
+  readonly #budget: QueueBudget;
+  readonly #errors: ErrorSender;
+  readonly #bubbleSource: BubbleSource;
+  readonly #datagram = new Datagram();
+  #nextSweep: Millis = Infinity;
+
+  constructor(options: RelayOptions, environment: Environment) {
+    this.#options = options;
+    this.#environment = environment;
+    this.#peers = new PeerTable({ maxPeers: options.maxPeers, random: environment.random });
+    this.#budget = new QueueBudget(options.queueOctetsTotal);
+    this.#errors = new ErrorSender(environment, options.errorsPerSecond, options.errorsPerSecond);
+    this.#bubbleSource = new BubbleSource(environment.random);
+  }
+
+  /** Clients in the peer list. */
+  get peers(): number {
+    return this.#peers.size;
+  }
+
+  nextTimer(): Millis {
+    return Math.min(this.#timers.next(), this.#nextSweep);
+  }
+
+  onTimer(now: Millis): void {
+    for (let peer = this.#timers.pop(now); peer >= 0; peer = this.#timers.pop(now)) this.#bubble(peer, now);
+    if (now < this.#nextSweep) return;
+    const budget = Math.ceil(this.#peers.highWater * SWEEP_INTERVAL / SWEEP_ROUND);
+    const expired = this.#peers.expire(now, budget);
+    for (let i = 0; i < expired; i++) this.#environment.counters.count("peers_expired");
+    this.#nextSweep = this.#peers.size === 0 ? Infinity : now + SWEEP_INTERVAL;
+  }
+
+  /** RFC 4380 5.4.1. */
+  fromTun(at: number, length: number, now: Millis): void {
+    const { memory, sink } = this.#environment;
+    const { bytes } = memory;
+    if (!isIpv6Packet(bytes, at, length)) return this.#drop("malformed");
+    const size = IPV6_HEADER_LENGTH + payloadLength(bytes, at);
+    const { prefix, ownAddresses, mtu } = this.#options;
+    if (!isTeredo(bytes, at + DESTINATION_AT, prefix)) {
+      this.#drop("not-teredo-destination");
+      return this.#unreachable(NO_ROUTE, bytes, at, size, now);
+    }
+    const source = at + SOURCE_AT;
+    if (!isGlobalScope(bytes, source) || isTeredo(bytes, source, prefix)) return this.#drop("bad-ipv6-source");
+    if (embedsOwnIpv4(bytes, source, ownAddresses)) return this.#drop("loop");
+    if (isSourceRouted(bytes, at, size)) return this.#drop("routing-header");
+    const peers = this.#peers, peer = peers.find(bytes, at + DESTINATION_AT);
+    if (peer < 0 || !peers.trusted(peer) || !peers.valid(peer, now)) return this.#fromTunUntrusted(at, size, peer, now);
+    if (size > mtu) return this.#tooBig(at, size, now);
+    peers.setLastTransmission(peer, now);
+    sink.sendUdp(Socket.service, at, size, peers.address(peer), peers.port(peer));
+  }
+
+  /** A packet for a client without a valid entry. */
+  #fromTunUntrusted(at: number, size: number, known: number, now: Millis): void {
+    const { memory, counters, sink } = this.#environment;
+    const { bytes } = memory;
+    const { honourCone, mtu, ownAddresses, maxPending } = this.#options;
+    const destination = at + DESTINATION_AT;
+    const address = mappedAddressAt(bytes, destination), port = mappedPortAt(bytes, destination);
+    if (!this.#isGlobal(address) || !this.#isGlobal(serverAt(bytes, destination))) return this.#drop("not-global-ipv4");
+    if (ownAddresses.includes(address)) return this.#drop("loop");
+    if (port === 0) return this.#drop("port-zero");
+    if (size > mtu) return this.#tooBig(at, size, now);
+
+    const waiting = this.#negotiations.get(known);
+    if (waiting !== undefined) return this.#enqueue(waiting, at, size);
+    const peers = this.#peers, peer = this.#negotiations.size < maxPending ? this.#entry(known, destination, now) : -1;
+    if (peer < 0) {
+      this.#drop("peer-table-full");
+      return this.#unreachable(ADDRESS_UNREACHABLE, bytes, at, size, now);
+    }
+    if (honourCone && isConeAt(bytes, destination)) {
+      peers.setMapping(peer, address, port);
+      peers.setTrusted(peer, true);
+      peers.setLastTransmission(peer, now);
+      return sink.sendUdp(Socket.service, at, size, address, port);
+    }
+    const sinceLast = now - peers.lastTransmission(peer);
+    if (sinceLast >= BUBBLE_WINDOW) peers.setBubbles(peer, 0);
+    if (peers.bubbles(peer) >= MAX_BUBBLES) {
+      this.#drop("bubble-limit");
+      return this.#unreachable(ADDRESS_UNREACHABLE, bytes, at, size, now);
+    }
+    const client = peers.key(peer), source = this.#bubbleSource.of(client);
+    const queue = new PacketQueue(this.#budget, this.#options.queueOctetsPerPeer);
+    const negotiation = { client, source, queue };
+    this.#negotiations.set(peer, negotiation);
+    peers.setTrusted(peer, false);
+    peers.setPinned(peer, true);
+    this.#enqueue(negotiation, at, size);
+    if (sinceLast >= BUBBLE_WAIT) this.#bubble(peer, now);
+    else this.#timers.set(peer, now + BUBBLE_WAIT - sinceLast);
+    counters.count("peers_created");
+  }
+
+  /** The record of a client, made if need be; -1 when the table is full. */
+  #entry(known: number, at: number, now: Millis): number {
+    if (known >= 0) return known;
+    const { memory, counters } = this.#environment;
+    const before = this.#peers.evicted;
+    const peer = this.#peers.insert(memory.bytes, at, now);
+    if (this.#peers.evicted !== before) counters.count("peers_evicted");
+    if (this.#nextSweep === Infinity) this.#nextSweep = now + SWEEP_INTERVAL;
+    return peer;
+  }
+
+  #enqueue(negotiation: Negotiation, at: number, size: number): void {
+    const { memory, counters } = this.#environment;
+    if (negotiation.queue.push(memory.bytes, at, size)) counters.count("packets_queued");
+    else this.#drop("queue-full");
+  }
+
+  /** Sends the next bubble to a client under negotiation, or gives up. */
+  #bubble(peer: number, now: Millis): void {
+    const negotiation = this.#negotiations.get(peer);
+    if (negotiation === undefined) return;
+    const peers = this.#peers;
+    if (peers.bubbles(peer) >= MAX_BUBBLES) return this.#giveUp(peer, negotiation, now);
+    const { memory, counters, sink } = this.#environment;
+    const { client, source } = negotiation;
+    const length = writeBubble(source, client, BUBBLE_HOP_LIMIT, memory.bytes, memory.scratch);
+    if (this.#options.directBubbles) {
+      sink.sendUdp(Socket.service, memory.scratch, length, mappedAddressAt(client, 0), mappedPortAt(client, 0));
+      counters.count("direct_bubbles_sent");
+    }
+    sink.sendUdp(Socket.service, memory.scratch, length, serverAt(client, 0), TEREDO_PORT);
+    counters.count("indirect_bubbles_sent");
+    peers.setBubbles(peer, peers.bubbles(peer) + 1);
+    peers.setLastTransmission(peer, now);
+    this.#timers.set(peer, now + BUBBLE_WAIT);
+  }
+
+  /** The last bubble was in vain: what waited is answered with errors and forgotten. */
+  #giveUp(peer: number, negotiation: Negotiation, now: Millis): void {
+    const { counters, sink } = this.#environment;
+    this.#close(peer);
+    negotiation.queue.drain((packet) => {
+      this.#drop("expired-in-queue");
+      this.#unreachable(ADDRESS_UNREACHABLE, packet, 0, packet.length, now);
+    });
+    counters.count("peers_unreachable");
+    sink.event({ type: "peer-unreachable", peer: negotiation.client });
+  }
+
+  #close(peer: number): void {
+    this.#negotiations.delete(peer);
+    this.#timers.cancel(peer);
+    this.#peers.setPinned(peer, false);
+  }
+
+  /** RFC 4380 5.4.2. */
+  fromUdp(
+    _socket: number,
+    at: number,
+    length: number,
+    address: Ipv4,
+    port: number,
+    _destination: Ipv4,
+    now: Millis,
+  ): void {
+    const { memory, counters, sink } = this.#environment;
+    const { bytes } = memory;
+    const datagram = this.#datagram;
+    if (!datagram.decode(bytes, at, length)) return this.#drop("malformed");
+    const { ipv6At, ipv6Length } = datagram;
+    const source = ipv6At + SOURCE_AT, peers = this.#peers;
+    if (!isTeredo(bytes, source, this.#options.prefix)) return this.#drop("bad-ipv6-source");
+    const peer = peers.find(bytes, source);
+    if (peer >= 0 && peers.trusted(peer) && peers.address(peer) === address && peers.port(peer) === port) {
+      peers.setLastReception(peer, now);
+    } else {
+      const embedded = mappedAddressAt(bytes, source) === address && mappedPortAt(bytes, source) === port;
+      if (peer < 0) return this.#drop(embedded ? "unknown-peer" : "spoofed-source");
+      if (!embedded && !this.#provesArrival(peer, address, port)) return this.#drop("spoofed-source");
+      this.#trust(peer, address, port, now);
+    }
+    if (isBubble(bytes, ipv6At)) return counters.count("bubbles_received");
+    if (!this.#isServed(ipv6At + DESTINATION_AT)) return this.#drop("not-served");
+    if (embedsOwnIpv4(bytes, ipv6At + DESTINATION_AT, this.#options.ownAddresses)) return this.#drop("loop");
+    if (isSourceRouted(bytes, ipv6At, ipv6Length)) return this.#drop("routing-header");
+    if (isNeighborDiscovery(bytes, ipv6At, ipv6Length)) return this.#drop("icmpv6-type");
+    sink.writeIpv6(ipv6At, ipv6Length);
+  }
+
+  /** Whether the datagram just decoded is a bubble to the address from which only `peer` got one, so that its mapping may be believed. */
+  #provesArrival(peer: number, address: Ipv4, port: number): boolean {
+    const { bytes } = this.#environment.memory;
+    const { ipv6At } = this.#datagram;
+    if (!this.#options.symmetricClients || !isBubble(bytes, ipv6At)) return false;
+    if (port === 0 || !this.#isGlobal(address) || this.#options.ownAddresses.includes(address)) return false;
+    return equalBytes(bytes, ipv6At + DESTINATION_AT, this.#bubbleSource.of(this.#peers.key(peer)), 0, 16);
+  }
+
+  /** A client answered from `address`:`port`: it is trusted there, and what waited for it goes. */
+  #trust(peer: number, address: Ipv4, port: number, now: Millis): void {
+    const { counters, sink, memory } = this.#environment;
+    const peers = this.#peers, negotiation = this.#negotiations.get(peer);
+    peers.setMapping(peer, address, port);
+    peers.setTrusted(peer, true);
+    peers.setBubbles(peer, 0);
+    peers.setLastReception(peer, now);
+    counters.count("peers_trusted");
+    if (negotiation === undefined) return;
+    this.#close(peer);
+    sink.event({ type: "peer-up", peer: negotiation.client, endpoint: { address, port }, path: "direct" });
+    negotiation.queue.drain((packet) => {
+      memory.bytes.set(packet, memory.scratch);
+      sink.sendUdp(Socket.service, memory.scratch, packet.length, address, port);
+      peers.setLastTransmission(peer, now);
+      counters.count("packets_flushed");
+    });
+  }
+
+  /** Whether clients may reach the IPv6 address at `at` through this relay. */
+  #isServed(at: number): boolean {
+    const { bytes } = this.#environment.memory;
+    const { served, prefix } = this.#options;
+    if (!isGlobalScope(bytes, at) || isTeredo(bytes, at, prefix)) return false;
+    return served === "any" || served.some((each) => inPrefix(bytes, at, each));
+  }
+
+  #isGlobal(address: Ipv4): boolean {
+    return isGlobalUnicast(address) && !isDirectedBroadcast(address, this.#options.subnets);
+  }
+
+  #tooBig(at: number, size: number, now: Millis): void {
+    const { errorSource, mtu } = this.#options;
+    this.#drop("too-big");
+    if (errorSource === undefined) return;
+    this.#errors.packetTooBig(mtu, errorSource, this.#environment.memory.bytes, at, size, now);
+  }
+
+  #unreachable(code: number, bytes: Uint8Array, at: number, size: number, now: Millis): void {
+    const { errorSource } = this.#options;
+    if (errorSource === undefined) return;
+    this.#errors.unreachable(code, errorSource, bytes, at, size, now);
+  }
+
+  #drop(reason: DropReason): void {
+    this.#environment.counters.count(reason);
+  }
+}
