@@ -7,7 +7,15 @@
 import * as v from "valibot";
 import { find, overlay, parseDocument, plain, type TableNode, tableOf } from "./document.ts";
 import { ConfigError, type ConfigIssue, type Place } from "./problems.ts";
-import { type ClientConfig, type Config, type RelayConfig, type Role, SCHEMAS, type ServerConfig } from "./schema.ts";
+import {
+  type ClientConfig,
+  type Config,
+  type RelayConfig,
+  type Role,
+  ROLES,
+  SCHEMAS,
+  type ServerConfig,
+} from "./schema.ts";
 import { parseSetting, readConfigText } from "./source.ts";
 import { problemsOf } from "./validate.ts";
 
@@ -123,4 +131,21 @@ function checked(role: Role, root: TableNode, file: string | undefined): Config 
       return { role, file, ...rest, server: { ...server, address: server.address } };
     }
   }
+}
+
+/**
+ * The role a file is for: its name tells when it has the word of one role, else its tables do.
+ * @throws ConfigError when neither tells, or the file cannot be read
+ */
+export function roleOfFile(file: string): Role {
+  const name = file.slice(file.lastIndexOf("/") + 1);
+  const named = ROLES.filter((role) => new RegExp(`(?<![a-z])${role}(?![a-z])`, "i").test(name));
+  if (named.length === 1) return named[0];
+  const document = parseDocument(readConfigText(file, true)?.text ?? "", file);
+  const held = ROLES.filter((role) => document.entries.has(role));
+  if (held.length === 1) return held[0];
+  const message = held.length === 0
+    ? "the role cannot be told from its name nor its tables (--role client, relay or server says it)"
+    : `holds tables of several roles: ${held.join(", ")} (--role says which is meant)`;
+  throw new ConfigError([{ file, line: 0, column: 0, key: "", message }]);
 }

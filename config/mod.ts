@@ -14,6 +14,7 @@ export {
   type LoadOptions,
   loadWithSources,
   type Override,
+  roleOfFile,
 } from "./load.ts";
 export { ConfigError, type ConfigIssue, formatIssue, type Place } from "./problems.ts";
 export { effectiveConfig, sampleConfig } from "./text.ts";

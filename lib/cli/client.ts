@@ -1,0 +1,39 @@
+/** `miredo client [SERVER...]`: IPv6 for this host from behind NATs. */
+
+import { merge, object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { multiple } from "@optique/core/modifiers";
+import { argument, command, constant } from "@optique/core/primitives";
+import { string } from "@optique/core/valueparser";
+import { type CommonArguments, configOptions, interfaceOptions, loadOptions, roleOptions } from "./options.ts";
+import { runRole } from "./role.ts";
+
+export const clientCommand = command(
+  "client",
+  merge(
+    object({
+      command: constant("client"),
+      servers: multiple(argument(string({ metavar: "SERVER" }), {
+        description: message`Teredo servers, host names or IPv4 addresses, tried in order (client.servers).`,
+      })),
+    }),
+    interfaceOptions,
+    roleOptions,
+    configOptions,
+  ),
+  {
+    brief: message`Give this host IPv6 from behind NATs.`,
+    description:
+      message`Qualifies with a Teredo server and gives this host an IPv6 address on a tunnel interface. Runs in the foreground.`,
+  },
+);
+
+interface ClientArguments extends CommonArguments {
+  readonly servers: readonly string[];
+}
+
+/** @returns the exit code */
+export function runClient(args: ClientArguments): Promise<number> {
+  const servers = args.servers.length === 0 ? [] : [{ key: "client.servers", value: args.servers, from: "SERVER" }];
+  return runRole("client", loadOptions(args, servers));
+}

@@ -1,0 +1,20 @@
+/** Where answers and words go: answers to standard output, words to standard error. */
+
+import { writeStderr } from "../control/logging.ts";
+
+const encoder = new TextEncoder();
+
+/** Writes an answer, whole. A reader that has gone (`| head`) is no failure. */
+export function answer(text: string): void {
+  let rest = encoder.encode(text);
+  try {
+    while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
+/** Writes one line of words. */
+export function say(words: string): void {
+  writeStderr(`${words}\n`);
+}

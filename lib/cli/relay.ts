@@ -1,0 +1,22 @@
+/** `miredo relay`: connects IPv6 hosts with Teredo clients. */
+
+import { merge, object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { command, constant } from "@optique/core/primitives";
+import { type CommonArguments, configOptions, interfaceOptions, loadOptions, roleOptions } from "./options.ts";
+import { runRole } from "./role.ts";
+
+export const relayCommand = command(
+  "relay",
+  merge(object({ command: constant("relay") }), interfaceOptions, roleOptions, configOptions),
+  {
+    brief: message`Connect IPv6 hosts with Teredo clients.`,
+    description:
+      message`Routes the Teredo prefix into a tunnel interface, for this host or for all that it forwards for. Runs in the foreground.`,
+  },
+);
+
+/** @returns the exit code */
+export function runRelay(args: CommonArguments): Promise<number> {
+  return runRole("relay", loadOptions(args));
+}
