@@ -29,6 +29,7 @@ export const symbols = {
   readBuffer: { name: "read", parameters: ["i32", "buffer", "u32"], result: "i32" },
   // ssize_t write(int fd, const void *buf, size_t count);
   write: { parameters: ["i32", "pointer", "u32"], result: "i32" },
+  writeBuffer: { name: "write", parameters: ["i32", "buffer", "u32"], result: "i32" },
   // ssize_t writev(int fd, const struct iovec *iov, int iovcnt);
   writev: { parameters: ["i32", "pointer", "i32"], result: "i32" },
   // int ioctl(int fd, unsigned long request, ...);
