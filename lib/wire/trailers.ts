@@ -30,7 +30,9 @@ export const TRAILER_RANDOM_PORT = 5;
 /** An unknown type with these top two bits discards the whole packet (RFC 6081 4.1). */
 const DISCARD_CLASS = 0b01;
 
+/** Endpoints an Alternate Address Trailer may have, and should have at most (RFC 6081 4.3). */
 const MAX_ALTERNATES = 4;
+const MAX_ALTERNATES_SENT = 2;
 
 /** One trailer as it stands in the packet. */
 export interface Trailer {
@@ -162,10 +164,14 @@ export function nonceTrailer(nonce: number): Trailer {
   return { type: TRAILER_NONCE, value };
 }
 
-/** An Alternate Address Trailer (RFC 6081 4.3). @param alternates one to four, better at most two */
-export function alternateAddressTrailer(alternates: readonly Endpoint[]): Trailer {
-  const value = new Uint8Array(2 + 6 * alternates.length);
-  alternates.forEach(({ address, port }, i) => {
+/**
+ * An Alternate Address Trailer (RFC 6081 4.3) with the first two endpoints: more can be read, but should not be sent.
+ * @param alternates unicast addresses with ports that are not 0
+ */
+export function alternateAddressTrailer(alternates: readonly [Endpoint, ...Endpoint[]]): Trailer {
+  const sent = alternates.slice(0, MAX_ALTERNATES_SENT);
+  const value = new Uint8Array(2 + 6 * sent.length);
+  sent.forEach(({ address, port }, i) => {
     writeU32(address, value, 2 + 6 * i);
     writeU16(port, value, 6 + 6 * i);
   });
