@@ -19,6 +19,11 @@ export class VirtualClock {
     return this.#now;
   }
 
+  /** Moment of the next planned action, or `Infinity`. */
+  get next(): Millis {
+    return this.#heap.length === 0 ? Infinity : this.#heap[0].at;
+  }
+
   /** Plans `action` for `at`, or for the present moment when that has passed. `Infinity` is never. */
   schedule(at: Millis, action: () => void): void {
     if (at === Infinity) return;
