@@ -65,6 +65,8 @@ export const DROP_REASONS = [
   "bad-discovery",
   "discovery-off",
   "link-local-source",
+  "neighbor-discovery",
+  "peer-unreachable",
   // queues, tables, limits
   "queue-full",
   "peer-table-full",
@@ -111,7 +113,9 @@ export class Counters {
 
   /** @param values {@link COUNTER_COUNT} numbers */
   constructor(values: Float64Array = new Float64Array(COUNTER_COUNT)) {
-    if (values.length !== COUNTER_COUNT) throw new RangeError(`Cannot count in ${values.length} cells: need ${COUNTER_COUNT}`);
+    if (values.length !== COUNTER_COUNT) {
+      throw new RangeError(`Cannot count in ${values.length} cells: need ${COUNTER_COUNT}`);
+    }
     this.values = values;
   }
 

@@ -1,0 +1,57 @@
+/**
+ * The bubbles a client sends (RFC 4380 5.2.6, 5.2.8). Who may send one, and when, is decided elsewhere.
+ *
+ * ```
+ *   direct     service port ─▶ an endpoint of the peer
+ *   indirect   service port ─▶ the peer's server, port 3544 ─▶ the peer
+ *   discovery  service port ─▶ 224.0.0.253:3544, IPv4 TTL 1 ─▶ everybody on this link
+ * ```
+ *
+ * Trailers of RFC 6081 (nonce, alternate addresses, random port) are appended here, behind the 40 octets.
+ */
+
+import { BUBBLE_HOP_LIMIT, writeBubble } from "../wire/bubble.ts";
+import { DISCOVERY_ADDRESS, type Ipv4 } from "../wire/ipv4.ts";
+import type { Ipv6 } from "../wire/ipv6.ts";
+import { ALL_NODES } from "../wire/ipv6_address.ts";
+import { serverAt, TEREDO_PORT } from "../wire/teredo_address.ts";
+import type { Identity } from "./identity.ts";
+import { type Environment, Socket } from "./machine.ts";
+
+/** Hop limit of discovery bubbles (RFC 4380 5.2.8). */
+const DISCOVERY_HOP_LIMIT = 1;
+
+/** Writes and sends bubbles from the own address. */
+export class Bubbles {
+  readonly #environment: Environment;
+  readonly #identity: Identity;
+
+  constructor(environment: Environment, identity: Identity) {
+    this.#environment = environment;
+    this.#identity = identity;
+  }
+
+  /** Sends a bubble for `destination` straight to `address`:`port`. */
+  direct(destination: Ipv6, address: Ipv4, port: number): void {
+    this.#environment.counters.count("direct_bubbles_sent");
+    this.#send(destination, BUBBLE_HOP_LIMIT, address, port);
+  }
+
+  /** Sends a bubble for the Teredo address `destination` through its server. */
+  indirect(destination: Ipv6): void {
+    this.#environment.counters.count("indirect_bubbles_sent");
+    this.#send(destination, BUBBLE_HOP_LIMIT, serverAt(destination, 0), TEREDO_PORT);
+  }
+
+  /** Announces this client on the link. */
+  discovery(): void {
+    this.#environment.counters.count("discovery_bubbles_sent");
+    this.#send(ALL_NODES, DISCOVERY_HOP_LIMIT, DISCOVERY_ADDRESS, TEREDO_PORT);
+  }
+
+  #send(destination: Ipv6, hopLimit: number, address: Ipv4, port: number): void {
+    const { memory, sink } = this.#environment;
+    const length = writeBubble(this.#identity.address, destination, hopLimit, memory.bytes, memory.scratch);
+    sink.sendUdp(Socket.service, memory.scratch, length, address, port);
+  }
+}

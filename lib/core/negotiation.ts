@@ -1,0 +1,299 @@
+/**
+ * How a client finds the path to a peer (RFC 4380 5.2.4 cases 2, 3 and 5; 5.2.6; 5.2.9): bubbles to Teredo peers, connectivity tests
+ * to native nodes, each repeated on a timer of its own while packets wait in order.
+ *
+ * ```
+ *   t = 0 s    2 s    4 s    6 s    8 s
+ *       1      2      3      4      give up: queued packets are answered with "address unreachable"
+ * ```
+ *
+ * Bubbles obey two rules (RFC 4380 5.2.6): none within 2 s of the last transmission to the peer, no more than 4 in 300 s without a
+ * direct response. A direct and an indirect bubble of the same moment count as one. Both numbers live in the peer's entry, so they
+ * outlast the conversation; 300 s are counted from the last transmission, which is never less than the rule asks.
+ *
+ * Echo Tests and random ports (RFC 6081 3.3, 3.4) come between a wish for an indirect bubble and its sending, in `#bubble`.
+ */
+
+import { readU16, readU32, writeU16, writeU32 } from "../wire/bytes.ts";
+import type { Ipv4 } from "../wire/ipv4.ts";
+import { addressAt, DESTINATION_AT, SOURCE_AT } from "../wire/ipv6.ts";
+import { isTeredo, mappedAddressAt, mappedPortAt, TEREDO_PORT } from "../wire/teredo_address.ts";
+import type { Bubbles } from "./bubbles.ts";
+import type { ClientOptions } from "./client_options.ts";
+import { type ConnectivityTest, drawTest, isTestReply, writeTest } from "./connectivity_test.ts";
+import { type Conversation, Conversations, ENDPOINT_LENGTH } from "./conversation.ts";
+import type { DropReason } from "./counters.ts";
+import { ADDRESS_UNREACHABLE, type ErrorSender } from "./errors.ts";
+import type { Identity } from "./identity.ts";
+import { TokenBucket } from "./limits.ts";
+import type { LocalPeers } from "./local_peers.ts";
+import { type Environment, type Millis, Socket } from "./machine.ts";
+import type { PeerEntries } from "./peer_entries.ts";
+
+/** Wait for an answer to a bubble or an echo request, and least distance of a bubble from the last transmission (RFC 4380 5.2.4, 5.2.6). */
+const ANSWER_WAIT: Millis = 2_000;
+
+/** Bubbles, or echo requests, sent in one attempt: one and three repeats (RFC 4380 5.2.4). */
+const SENDS_PER_ATTEMPT = 4;
+
+/** Bubbles to a peer without direct response ... (RFC 4380 5.2.6). */
+const BUBBLE_BUDGET = 4;
+
+/** ... in this time. */
+const BUBBLE_WINDOW: Millis = 300_000;
+
+/** How long a peer that did not answer is taken for unreachable before the next packet tries again; ours. */
+const UNREACHABLE_MEMORY: Millis = 3_000;
+
+/** The part of the tests that packets from unproven relays may cause: their sources can be forged (RFC 4380 7.2). */
+const REMOTE_TESTS_PART = 0.5;
+
+/** What the negotiation works with. */
+export interface NegotiationParts {
+  readonly environment: Environment;
+  readonly options: Pick<ClientOptions, "maxPending" | "queueOctetsPerPeer" | "queueOctetsTotal" | "testsPerSecond">;
+  readonly identity: Identity;
+  readonly entries: PeerEntries;
+  readonly localPeers: LocalPeers;
+  readonly bubbles: Bubbles;
+  readonly errors: ErrorSender;
+}
+
+/** Runs all conversations. */
+export class Negotiation {
+  readonly #environment: Environment;
+  readonly #identity: Identity;
+  readonly #entries: PeerEntries;
+  readonly #localPeers: LocalPeers;
+  readonly #bubbles: Bubbles;
+  readonly #errors: ErrorSender;
+  readonly #conversations: Conversations;
+  readonly #tests: TokenBucket;
+  readonly #remoteTests: TokenBucket;
+
+  constructor(parts: NegotiationParts) {
+    const { testsPerSecond } = parts.options;
+    const remoteTests = testsPerSecond * REMOTE_TESTS_PART;
+    this.#environment = parts.environment;
+    this.#identity = parts.identity;
+    this.#entries = parts.entries;
+    this.#localPeers = parts.localPeers;
+    this.#bubbles = parts.bubbles;
+    this.#errors = parts.errors;
+    this.#conversations = new Conversations(parts.entries.table, parts.options);
+    this.#tests = new TokenBucket(testsPerSecond, Math.max(1, testsPerSecond));
+    this.#remoteTests = new TokenBucket(remoteTests, Math.max(1, remoteTests));
+  }
+
+  /** When {@link onTimer} is due. */
+  get deadline(): Millis {
+    return this.#conversations.timers.next();
+  }
+
+  /** Takes the next step of every conversation whose wait is over. */
+  onTimer(now: Millis): void {
+    const { timers } = this.#conversations;
+    for (let peer = timers.pop(now); peer >= 0; peer = timers.pop(now)) {
+      const conversation = this.#conversations.find(peer);
+      if (conversation !== undefined) this.#step(conversation, now);
+    }
+  }
+
+  /** Ends all conversations without a word: the own address is gone. */
+  clear(): void {
+    for (let thrown = this.#conversations.clear(); thrown > 0; thrown--) this.#count("expired-in-queue");
+  }
+
+  /** A packet of this host, `length` octets at `at`, for an entry without a valid path: it waits until there is one. */
+  send(peer: number, at: number, length: number, now: Millis): void {
+    const { bytes } = this.#environment.memory;
+    const conversation = this.#conversations.find(peer) ?? this.#begin(peer, now);
+    if (conversation === undefined || conversation.stage.kind === "unreachable") {
+      this.#count(conversation === undefined ? "peer-table-full" : "peer-unreachable");
+      this.#answerUnreachable(bytes, at, length, now);
+    } else if (conversation.outbound.push(bytes, at, length)) {
+      this.#environment.counters.count("packets_queued");
+    } else {
+      this.#count("queue-full");
+    }
+  }
+
+  /**
+   * A packet from a native node by way of `address`:`port`, which nothing says is a relay for it: it waits until a test has shown that.
+   * The {@link ENDPOINT_LENGTH} octets before it are overwritten.
+   */
+  prove(at: number, length: number, address: Ipv4, port: number, now: Millis): void {
+    const { bytes } = this.#environment.memory;
+    const known = this.#entries.table.find(bytes, at + SOURCE_AT);
+    let conversation = known < 0 ? undefined : this.#conversations.find(known);
+    if (conversation === undefined) {
+      if (!this.#mayTest(true, now)) return this.#count("rate-limited");
+      const peer = this.#entries.make(bytes, at + SOURCE_AT, now);
+      const test = drawTest(this.#environment.random);
+      conversation = peer < 0 ? undefined : this.#conversations.open(peer, { kind: "testing", sent: 1, test });
+      if (conversation === undefined) return this.#count("peer-table-full");
+      this.#sendTest(conversation, test, now);
+    }
+    if (conversation.stage.kind === "unreachable") return this.#count("unproven-peer");
+    writeU32(address, bytes, at - ENDPOINT_LENGTH);
+    writeU16(port, bytes, at - ENDPOINT_LENGTH + 4);
+    if (!conversation.inbound.push(bytes, at - ENDPOINT_LENGTH, ENDPOINT_LENGTH + length)) {
+      return this.#count("queue-full");
+    }
+    this.#environment.counters.count("packets_queued");
+  }
+
+  /** Whether the IPv6 packet of `length` octets at `at`, which came from `peer`, is the reply that its connectivity test waits for. */
+  isAwaitedReply(peer: number, at: number, length: number): boolean {
+    const stage = this.#conversations.find(peer)?.stage;
+    if (stage === undefined || stage.kind === "bubbling" || stage.test === undefined) return false;
+    if (!isTestReply(stage.test, this.#environment.memory.bytes, at, length)) return false;
+    this.#environment.counters.count("connectivity_tests_passed");
+    return true;
+  }
+
+  /** A direct packet proved that `peer` is at `address`:`port`: what waits for it goes out, in order. */
+  establish(peer: number, address: Ipv4, port: number, now: Millis): void {
+    this.#entries.trust(peer, address, port, now);
+    const conversation = this.#conversations.find(peer);
+    if (conversation === undefined) return;
+    this.#conversations.close(peer);
+    const { memory, sink, counters } = this.#environment;
+    sink.event({
+      type: "peer-up",
+      peer: conversation.address,
+      endpoint: { address, port },
+      path: pathTo(conversation, address, port),
+    });
+    // The one direct bubble of RFC 6081 6.4 step 7 goes here, before the data.
+    if (conversation.outbound.length > 0) this.#entries.table.setLastTransmission(peer, now);
+    conversation.outbound.drain((packet) => {
+      memory.bytes.set(packet, memory.scratch);
+      counters.count("packets_flushed");
+      sink.sendUdp(Socket.service, memory.scratch, packet.length, address, port);
+    });
+    conversation.inbound.drain((packet) => {
+      if (readU32(packet, 0) !== address || readU16(packet, 4) !== port) return this.#count("unproven-peer");
+      memory.bytes.set(packet, memory.scratch);
+      counters.count("packets_flushed");
+      sink.writeIpv6(memory.scratch + ENDPOINT_LENGTH, packet.length - ENDPOINT_LENGTH);
+    });
+  }
+
+  #begin(peer: number, now: Millis): Conversation | undefined {
+    const { table } = this.#entries;
+    const { random } = this.#environment;
+    if (isTeredo(table.key(peer), 0)) {
+      const conversation = this.#conversations.open(peer, { kind: "bubbling", sent: 0 });
+      if (conversation !== undefined) this.#bubble(conversation, 0, now);
+      return conversation;
+    }
+    const test = drawTest(random);
+    const conversation = this.#conversations.open(peer, { kind: "testing", sent: 1, test });
+    if (conversation === undefined) return undefined;
+    this.#test(conversation, test, false, now);
+    return conversation;
+  }
+
+  #step(conversation: Conversation, now: Millis): void {
+    const { stage, peer } = conversation;
+    switch (stage.kind) {
+      case "bubbling":
+        if (stage.sent < SENDS_PER_ATTEMPT) this.#bubble(conversation, stage.sent, now);
+        else this.#fail(conversation, stage.sent, undefined, now);
+        return;
+      case "testing":
+        if (stage.sent < SENDS_PER_ATTEMPT) {
+          conversation.stage = { ...stage, sent: stage.sent + 1 };
+          this.#test(conversation, stage.test, conversation.outbound.length === 0, now);
+        } else this.#fail(conversation, stage.sent, stage.test, now);
+        return;
+      case "unreachable":
+        this.#conversations.close(peer);
+        return;
+    }
+  }
+
+  /** Sends the next bubbles of a conversation, or waits until they are allowed, or gives up when none are left. */
+  #bubble(conversation: Conversation, sent: number, now: Millis): void {
+    const { table } = this.#entries;
+    const { peer, address } = conversation;
+    const silence = now - table.lastTransmission(peer);
+    if (silence < ANSWER_WAIT) {
+      this.#conversations.timers.set(peer, now + ANSWER_WAIT - silence);
+      return;
+    }
+    const spent = silence < BUBBLE_WINDOW ? table.bubbles(peer) : 0;
+    if (spent >= BUBBLE_BUDGET) {
+      this.#count("bubble-limit");
+      this.#fail(conversation, sent, undefined, now);
+      return;
+    }
+    table.setBubbles(peer, spent + 1);
+    table.setLastTransmission(peer, now);
+    conversation.stage = { kind: "bubbling", sent: sent + 1 };
+    this.#conversations.timers.set(peer, now + ANSWER_WAIT);
+    const local = this.#localPeers.find(address, 0, now);
+    if (local !== undefined) {
+      this.#bubbles.direct(address, local.address, local.port);
+      this.#bubbles.discovery();
+    } else {
+      this.#bubbles.direct(address, mappedAddressAt(address, 0), mappedPortAt(address, 0));
+      this.#bubbles.indirect(address);
+    }
+  }
+
+  /** One more echo request, unless there are too many already; then this turn passes and the next comes after the same wait. */
+  #test(conversation: Conversation, test: ConnectivityTest, remote: boolean, now: Millis): void {
+    this.#conversations.timers.set(conversation.peer, now + ANSWER_WAIT);
+    if (this.#mayTest(remote, now)) this.#sendTest(conversation, test, now);
+    else this.#count("rate-limited");
+  }
+
+  #mayTest(remote: boolean, now: Millis): boolean {
+    return (!remote || this.#remoteTests.take(now)) && this.#tests.take(now);
+  }
+
+  #sendTest(conversation: Conversation, test: ConnectivityTest, now: Millis): void {
+    const { memory, sink, counters } = this.#environment;
+    const { address, server } = this.#identity;
+    const length = writeTest(test, address, conversation.address, memory.bytes, memory.scratch);
+    counters.count("connectivity_tests_sent");
+    this.#conversations.timers.set(conversation.peer, now + ANSWER_WAIT);
+    sink.sendUdp(Socket.service, memory.scratch, length, server, TEREDO_PORT);
+  }
+
+  /** Nothing answered: tells the senders of the queued packets, and lets the peer be for a while. */
+  #fail(conversation: Conversation, sent: number, test: ConnectivityTest | undefined, now: Millis): void {
+    const { peer, address, outbound, inbound } = conversation;
+    const wanted = test === undefined || outbound.length > 0;
+    this.#conversations.giveUp(conversation, test);
+    this.#conversations.timers.set(peer, now + UNREACHABLE_MEMORY);
+    // A local endpoint that does not answer may be stale: the next attempt goes by way of the mapping.
+    if (test === undefined) this.#localPeers.forget(address, 0);
+    outbound.drain((packet) => {
+      this.#count("expired-in-queue");
+      this.#answerUnreachable(packet, 0, packet.length, now);
+    });
+    for (let thrown = inbound.clear(); thrown > 0; thrown--) this.#count("unproven-peer");
+    if (!wanted || sent === 0) return;
+    this.#count("peers_unreachable");
+    this.#environment.sink.event({ type: "peer-unreachable", peer: address });
+  }
+
+  /** The error comes, as it were, from the node that could not be reached. */
+  #answerUnreachable(bytes: Uint8Array, at: number, length: number, now: Millis): void {
+    this.#errors.unreachable(ADDRESS_UNREACHABLE, addressAt(bytes, at + DESTINATION_AT), bytes, at, length, now);
+  }
+
+  #count(name: DropReason | "peers_unreachable"): void {
+    this.#environment.counters.count(name);
+  }
+}
+
+function pathTo(conversation: Conversation, address: Ipv4, port: number): "direct" | "local" | "relay" {
+  if (!isTeredo(conversation.address, 0)) return "relay";
+  return mappedAddressAt(conversation.address, 0) === address && mappedPortAt(conversation.address, 0) === port
+    ? "direct"
+    : "local";
+}
