@@ -62,9 +62,9 @@ export class ServerRole implements Role {
 
   reconfigure(config: Config): void {
     if (config.role !== "server") return;
-    const before = JSON.stringify([this.#config.server, this.#config.limits]);
+    const before = JSON.stringify(this.#config.server);
     this.#config = config;
-    if (JSON.stringify([config.server, config.limits]) !== before) this.#data?.replace(this.machine);
+    if (JSON.stringify(config.server) !== before) this.#data?.replace(this.machine);
   }
 
   [Symbol.dispose](): void {

@@ -54,7 +54,7 @@ export class TunnelInterface implements Disposable {
       this.#netlink.setLink(index, { multicast: false, noAddressGeneration: true, mtu: options.mtu });
       this.#netlink.setLink(index, { up: true });
       this.#netlink.addAddress(index, LINK_LOCAL, LINK_LOCAL_LENGTH, { noDad: true });
-      this.#removeRules(); // a predecessor that was killed may have left some
+      if (options.policyTable > 0) this.#netlink.removeRules(options.policyTable, RULE_PRIORITY); // of one that was killed
     } catch (cause) {
       this[Symbol.dispose]();
       throw cause;
@@ -91,7 +91,7 @@ export class TunnelInterface implements Disposable {
     const { metric, policyTable } = this.#options;
     const route = { destination: ANY, prefixLength: 0, index: this.index, metric };
     if (policyTable > 0) {
-      this.#removeRules();
+      this.#netlink.removeRules(policyTable, RULE_PRIORITY);
       this.#netlink.removeRoute({ ...route, table: policyTable });
     }
     this.#netlink.removeRoute(route);
@@ -100,17 +100,8 @@ export class TunnelInterface implements Disposable {
 
   /** Closes the interface; the kernel removes it with all its addresses and routes. */
   [Symbol.dispose](): void {
-    this.#removeRules();
+    if (this.#options.policyTable > 0) this.#netlink.removeRules(this.#options.policyTable, RULE_PRIORITY);
     this.#netlink[Symbol.dispose]();
     close(this.fd);
-  }
-
-  /** Takes away every rule that leads to the policy table; it is ours alone. */
-  #removeRules(): void {
-    const { policyTable } = this.#options;
-    if (policyTable === 0) return;
-    for (const rule of this.#netlink.rules()) {
-      if (rule.table === policyTable && rule.priority === RULE_PRIORITY) this.#netlink.removeRule(rule);
-    }
   }
 }
