@@ -188,7 +188,7 @@ export function mayAnswerWithError(bytes: Uint8Array, at: number, length: number
   if (isUnspecified(bytes, at + SOURCE_AT) || isMulticast(bytes, at + SOURCE_AT)) return false;
   if (isMulticast(bytes, at + DESTINATION_AT)) return false;
   if (upper.protocol !== NEXT_HEADER_ICMPV6) return true;
-  if (upper.at < 0 || upper.length < 1) return false;
+  if (upper.length < 1) return false;
   const type = bytes[upper.at];
   return type >= 128 && type !== ICMPV6_REDIRECT;
 }
