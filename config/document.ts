@@ -67,7 +67,23 @@ const SYNTAX_WORDS: ReadonlyMap<string, string> = new Map([
  * @throws ConfigError at the first syntax error or key given twice
  */
 export function parseDocument(text: string, file: string): TableNode {
-  const program = parse(text, file);
+  try {
+    return treeOf(parseTOML(text, { tomlVersion: "1.1" }), text, file);
+  } catch (error) {
+    if (error instanceof ParseError) {
+      const message = SYNTAX_WORDS.get(error.message) ?? lowerFirst(error.message);
+      const key = message.startsWith("is ") ? /^[^\s=\]#]{1,40}/.exec(text.slice(error.index))?.[0] ?? "" : "";
+      throw new ConfigError([{ file, line: error.lineNumber, column: error.column + 1, key, message }]);
+    }
+    // Parser and tree recurse: thousands of brackets exhaust the stack.
+    if (error instanceof RangeError) {
+      throw new ConfigError([{ file, line: 0, column: 0, key: "", message: "is nested too deeply" }]);
+    }
+    throw error;
+  }
+}
+
+function treeOf(program: AST.TOMLProgram, text: string, file: string): TableNode {
   const at = (node: AST.TOMLNode): Place => ({ file, line: node.loc.start.line, column: node.loc.start.column + 1 });
   const written = (node: AST.TOMLNode): string => text.slice(node.range[0], node.range[1]);
 
@@ -125,23 +141,6 @@ export function parseDocument(text: string, file: string): TableNode {
     }
   }
   return root;
-}
-
-function parse(text: string, file: string): AST.TOMLProgram {
-  try {
-    return parseTOML(text, { tomlVersion: "1.1" });
-  } catch (error) {
-    if (error instanceof ParseError) {
-      const message = SYNTAX_WORDS.get(error.message) ?? lowerFirst(error.message);
-      const key = message.startsWith("is ") ? /^[^\s=\]#]{1,40}/.exec(text.slice(error.index))?.[0] ?? "" : "";
-      throw new ConfigError([{ file, line: error.lineNumber, column: error.column + 1, key, message }]);
-    }
-    // The parser recurses: thousands of brackets exhaust its stack.
-    if (error instanceof RangeError) {
-      throw new ConfigError([{ file, line: 0, column: 0, key: "", message: "is nested too deeply" }]);
-    }
-    throw error;
-  }
 }
 
 function lowerFirst(words: string): string {

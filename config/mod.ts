@@ -16,5 +16,5 @@ export {
   type Override,
   roleOfFile,
 } from "./load.ts";
-export { ConfigError, type ConfigIssue, formatIssue, type Place } from "./problems.ts";
+export { ConfigError, type ConfigIssue, formatIssue, nearest, type Place } from "./problems.ts";
 export { effectiveConfig, sampleConfig } from "./text.ts";

@@ -56,7 +56,7 @@ export function nearest(word: string, names: readonly string[]): string | undefi
   for (const name of names) {
     // Names of very different lengths are no candidates; this also bounds the work for absurd words.
     if (Math.abs(name.length - word.length) >= least) continue;
-    const distance = editDistance(word.toLowerCase().replaceAll("-", "_"), name);
+    const distance = editDistance(word.toLowerCase(), name);
     if (distance < least) [best, least] = [name, distance];
   }
   return best;

@@ -82,7 +82,8 @@ class Walk {
   }
 
   #leaf(node: Node, shape: LeafShape, path: readonly string[]): void {
-    const value = plain(node);
+    // Tables and lists are no values, however deep they go.
+    const value = node.type === "value" ? node.value : undefined;
     const words = typeof value === "bigint" ? "is out of range" : problemOf(value, shape);
     if (words === undefined) return;
     const what = shape.notes.hidden === true ? "the value" : shown(node);
@@ -111,7 +112,7 @@ function unknownWords(role: Role, shape: TableShape, path: readonly string[], ke
   const others = ROLES.filter((other) => other !== role && knows(SHAPES[other], [...path, key]));
   if (others.length > 0) return `${what}: it is for a ${others.join(" or ")}, not for a ${role}`;
   const names = [...shape.entries.keys()];
-  const near = nearest(key, names);
+  const near = nearest(key.replaceAll("-", "_"), names);
   if (near !== undefined) return `${what}, did you mean "${near}"?`;
   const elsewhere = [...SHAPES[role].entries]
     .filter(([, inner]) => inner.type === "table" && inner.entries.has(key))
@@ -132,7 +133,9 @@ function joinedProblems(role: Role, root: TableNode, nowhere: Place): readonly C
   const issues: ConfigIssue[] = [];
   const read = (path: string): unknown => {
     const entry = find(root, path.split("."));
-    return entry === undefined ? fallbackOf(role, path) : plain(entry.node);
+    if (entry === undefined) return fallbackOf(role, path);
+    // No rule here is about a table, and a table may be too deep to be turned into a value.
+    return entry.node.type === "table" ? {} : plain(entry.node);
   };
   /** The place of a key, else of its table, else nowhere. */
   const place = (path: string): Place => {

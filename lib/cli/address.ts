@@ -40,14 +40,17 @@ function ipv6Argument(): ValueParser<"sync", Ipv6> {
 }
 
 function notIpv6(input: string): Message {
-  return message`${value(input)} is not an IPv6 address, allowed: one without zone and prefix length.`;
+  return message`${value(input)} is not an IPv6 address, allowed: one without zone and prefix length`;
 }
 
 export const addressCommand = command(
   "address",
   object({
     command: constant("address"),
-    address: argument(ipv6Argument(), { description: message`An IPv6 address.` }),
+    address: argument(ipv6Argument(), {
+      description: message`An IPv6 address.`,
+      errors: { endOfInput: message`An address is missing, allowed: miredo address ADDRESS` },
+    }),
     json: optional(option("--json", { description: message`Answer as JSON, with "schema": 1.` })),
   }),
   {

@@ -5,7 +5,7 @@ import { message } from "@optique/core/message";
 import { multiple } from "@optique/core/modifiers";
 import { argument, command, constant } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { type CommonArguments, configOptions, interfaceOptions, loadOptions, roleOptions } from "./options.ts";
+import { type CommonArguments, configOptions, interfaceOptions, loadOptions, OPTIONS, roleOptions } from "./options.ts";
 import { runRole } from "./role.ts";
 
 export const clientCommand = command(
@@ -23,6 +23,7 @@ export const clientCommand = command(
   ),
   {
     brief: message`Give this host IPv6 from behind NATs.`,
+    usageLine: [OPTIONS, { type: "multiple", terms: [{ type: "argument", metavar: "SERVER" }], min: 0 }],
     description:
       message`Qualifies with a Teredo server and gives this host an IPv6 address on a tunnel interface. Runs in the foreground.`,
   },

@@ -1,10 +1,11 @@
 /** The command line: its grammar, and which command a command line means. One command a file, joined here. */
 
 import { or } from "@optique/core/constructs";
-import { message } from "@optique/core/message";
+import { commandLine, type Message, message, value } from "@optique/core/message";
 import type { InferValue } from "@optique/core/parser";
+import { extractCommandNames, extractOptionNames } from "@optique/core/usage";
 import { run } from "@optique/run";
-import { ConfigError } from "../../config/mod.ts";
+import { ConfigError, nearest } from "../../config/mod.ts";
 import { addressCommand, runAddress } from "./address.ts";
 import { clientCommand, runClient } from "./client.ts";
 import { configCommand, runConfigCheck, runConfigExample, runConfigShow } from "./config.ts";
@@ -14,13 +15,35 @@ import { relayCommand, runRelay } from "./relay.ts";
 import { runServer, serverCommand } from "./server.ts";
 import { VERSION } from "./version.ts";
 
-const commands = or(clientCommand, relayCommand, serverCommand, addressCommand, configCommand);
+const commands = or(clientCommand, relayCommand, serverCommand, addressCommand, configCommand, {
+  errors: { unexpectedInput: notUnderstood, suggestions: () => [] },
+});
 
 /** One parsed command, told apart by `command`. */
 type Command = InferValue<typeof commands>;
 
 /** Width of help where standard output is no terminal, characters. */
 const HELP_WIDTH = 100;
+
+/** Options of the program itself. */
+const HELP_NAMES = ["-h", "--help"] as const;
+const VERSION_NAMES = ["-V", "--version"] as const;
+
+/** Words and options shorter than this are too short to be a misspelling of another, characters. */
+const GUESS_MINIMUM = 4;
+
+/** What is said of a word or option that fits nowhere. */
+function notUnderstood(token: string): Message {
+  const name = token.replace(/=.*$/s, "");
+  const names: readonly string[] = token.startsWith("-")
+    ? [...extractOptionNames(commands.usage), ...HELP_NAMES, ...VERSION_NAMES]
+    : [...extractCommandNames(commands.usage), "completion"];
+  if (names.includes(name)) return message`Cannot use ${value(name)} here (miredo COMMAND --help)`;
+  const near = name.length < GUESS_MINIMUM ? undefined : nearest(name, names);
+  return near === undefined
+    ? message`Cannot understand ${value(name)} (miredo --help)`
+    : message`Cannot understand ${value(name)}, did you mean ${value(near)}?`;
+}
 
 /** Thrown where the parser would end the process: help or version was shown, or the command line was wrong. */
 class Ended extends Error {
@@ -40,7 +63,7 @@ class Ended extends Error {
 export async function runCommandLine(args: readonly string[]): Promise<number> {
   try {
     // Nothing asked for: help, but as words, and it is no success.
-    if (args.length === 0) return parse(["--help"], say) === undefined ? ExitCode.usage : ExitCode.usage;
+    if (args.length === 0) parse(["--help"], say);
     return await runCommand(parse(args, (text) => answer(`${text}\n`)));
   } catch (error) {
     if (error instanceof Ended) return args.length === 0 ? ExitCode.usage : error.code;
@@ -58,8 +81,13 @@ function parse(args: readonly string[], show: (text: string) => void): Command {
     programName: "miredo",
     args,
     brief: message`IPv6 through NATs: Teredo client, relay and server.`,
-    help: { option: { names: ["-h", "--help"] } },
-    version: { value: VERSION, option: { names: ["-V", "--version"] } },
+    help: { option: { names: HELP_NAMES } },
+    usageLine: [
+      { type: "argument", metavar: "COMMAND" },
+      { type: "multiple", terms: [{ type: "argument", metavar: "ARGUMENT" }], min: 0 },
+    ],
+    footer: message`${commandLine("miredo COMMAND --help")} explains a command.`,
+    version: { value: `miredo ${VERSION}`, option: { names: VERSION_NAMES } },
     completion: "command",
     aboveError: "none",
     errorExitCode: ExitCode.usage,
@@ -68,11 +96,16 @@ function parse(args: readonly string[], show: (text: string) => void): Command {
     maxWidth: helpWidth(),
     colors: !Deno.noColor && Deno.stdout.isTerminal(),
     stdout: show,
-    stderr: (text) => say(text.replace(/^Error:/, "miredo:")),
+    stderr: (text) => say(oneLine(text)),
     onExit: (code) => {
       throw new Ended(code);
     },
   });
+}
+
+/** An error of the parser as ours look: one line that starts with the program's name and has no period. */
+function oneLine(text: string): string {
+  return text.trim().replace(/^Error:/, "miredo:").replaceAll(/\s*\n\s*/g, " ").replace(/\.$/, "");
 }
 
 function helpWidth(): number {

@@ -1,7 +1,7 @@
 /** `miredo config check | show | example`: what is wrong with configurations, what is in effect, what there is to set. */
 
 import { merge, object, or } from "@optique/core/constructs";
-import { message } from "@optique/core/message";
+import { message, value } from "@optique/core/message";
 import { multiple, optional } from "@optique/core/modifiers";
 import { argument, command, constant, option } from "@optique/core/primitives";
 import { choice } from "@optique/core/valueparser";
@@ -21,6 +21,11 @@ import { type CommonArguments, configOptions, loadOptions } from "./options.ts";
 import { answer, say } from "./output.ts";
 
 const role = choice(ROLES, { metavar: "ROLE" });
+
+const roleArgument = argument(role, {
+  description: message`client, relay or server`,
+  errors: { endOfInput: message`A role is missing, allowed: client, relay or server` },
+});
 
 const checkCommand = command(
   "check",
@@ -45,7 +50,7 @@ const showCommand = command(
   merge(
     object({
       command: constant("config show"),
-      role: argument(role, { description: message`client, relay or server` }),
+      role: roleArgument,
     }),
     configOptions,
   ),
@@ -59,7 +64,7 @@ const exampleCommand = command(
   "example",
   object({
     command: constant("config example"),
-    role: argument(role, { description: message`client, relay or server` }),
+    role: roleArgument,
   }),
   {
     brief: message`Print a sample configuration file.`,
@@ -67,9 +72,15 @@ const exampleCommand = command(
   },
 );
 
-export const configCommand = command("config", or(checkCommand, showCommand, exampleCommand), {
-  brief: message`Check, show and explain configurations.`,
-});
+export const configCommand = command(
+  "config",
+  or(checkCommand, showCommand, exampleCommand, {
+    errors: { noMatch: message`Cannot run ${value("config")} alone: say check, show or example` },
+  }),
+  {
+    brief: message`Check, show and explain configurations.`,
+  },
+);
 
 /** @returns the exit code */
 export function runConfigCheck(args: { readonly files: readonly string[]; readonly role: Role | undefined }): number {

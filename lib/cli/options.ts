@@ -4,9 +4,13 @@ import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { multiple, optional } from "@optique/core/modifiers";
 import { option } from "@optique/core/primitives";
+import type { UsageTerm } from "@optique/core/usage";
 import { choice, string } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
 import { type LoadOptions, LOG_FORMATS, LOG_LEVELS, type Override } from "../../config/mod.ts";
+
+/** How a role's options stand in its usage line; the help lists them below. */
+export const OPTIONS: UsageTerm = { type: "multiple", terms: [{ type: "argument", metavar: "OPTION" }], min: 0 };
 
 /** Of every command that loads a configuration. */
 export const configOptions = object("Configuration", {

@@ -3,7 +3,7 @@
 import { merge, object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { command, constant } from "@optique/core/primitives";
-import { type CommonArguments, configOptions, interfaceOptions, loadOptions, roleOptions } from "./options.ts";
+import { type CommonArguments, configOptions, interfaceOptions, loadOptions, OPTIONS, roleOptions } from "./options.ts";
 import { runRole } from "./role.ts";
 
 export const relayCommand = command(
@@ -11,6 +11,7 @@ export const relayCommand = command(
   merge(object({ command: constant("relay") }), interfaceOptions, roleOptions, configOptions),
   {
     brief: message`Connect IPv6 hosts with Teredo clients.`,
+    usageLine: [OPTIONS],
     description:
       message`Routes the Teredo prefix into a tunnel interface, for this host or for all that it forwards for. Runs in the foreground.`,
   },

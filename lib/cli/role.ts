@@ -1,7 +1,9 @@
 /** Running a role in the foreground: load the configuration, set up logging, run the daemon until it ends. */
 
-import { type LoadOptions, loadWithSources, type Role } from "../../config/mod.ts";
+import { type Config, type LoadOptions, loadWithSources, type Role } from "../../config/mod.ts";
 import { getLogger, setUpLogging } from "../control/logging.ts";
+import { ExitCode } from "./exit_code.ts";
+import { say } from "./output.ts";
 import { VERSION } from "./version.ts";
 
 const log = getLogger(["miredo"]);
@@ -9,18 +11,28 @@ const log = getLogger(["miredo"]);
 /**
  * Runs a role.
  * @returns the exit code
- * @throws ConfigError; an error of one line when the daemon cannot be set up
+ * @throws ConfigError
  */
 export async function runRole(role: Role, options: LoadOptions): Promise<number> {
-  const load = () => {
+  let format: string = "text";
+  const load = (): Config => {
     const { config, warnings } = loadWithSources(role, options);
-    setUpLogging(config.log);
+    format = setUpLogging(config.log);
     for (const warning of warnings) log.warn(warning);
     return config;
   };
   const config = load();
   log.info("Starting", { version: VERSION, role, config: config.file ?? "none" });
-  // Loaded here and not at the top, so that commands without a daemon need none of its permissions.
-  const { runDaemon } = await import("../host/daemon.ts");
-  return await runDaemon({ config, reload: load });
+  try {
+    // Loaded here and not at the top, so that commands without a daemon need none of its permissions.
+    const { runDaemon } = await import("../host/daemon.ts");
+    return await runDaemon({ config, reload: load });
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error);
+    // People read the last line; the journal and programs want the level.
+    if (format === "text") say(`miredo: ${words}`);
+    else log.error(words);
+    if (config.log.level === "debug" && error instanceof Error && error.stack !== undefined) say(error.stack);
+    return ExitCode.failure;
+  }
 }

@@ -6,7 +6,7 @@ import { optional } from "@optique/core/modifiers";
 import { argument, command, constant } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import type { Override } from "../../config/mod.ts";
-import { type CommonArguments, configOptions, loadOptions, roleOptions } from "./options.ts";
+import { type CommonArguments, configOptions, loadOptions, OPTIONS, roleOptions } from "./options.ts";
 import { runRole } from "./role.ts";
 
 export const serverCommand = command(
@@ -26,6 +26,16 @@ export const serverCommand = command(
   ),
   {
     brief: message`Let Teredo clients qualify and reach each other.`,
+    usageLine: [
+      OPTIONS,
+      {
+        type: "optional",
+        terms: [
+          { type: "argument", metavar: "ADDRESS" },
+          { type: "optional", terms: [{ type: "argument", metavar: "ADDRESS2" }] },
+        ],
+      },
+    ],
     description: message`Answers Teredo clients on UDP port 3544 of one or two IPv4 addresses. Runs in the foreground.`,
   },
 );

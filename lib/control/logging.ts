@@ -53,8 +53,11 @@ const RESERVED: readonly string[] = ["time", "level", "logger", "message"];
 
 const encoder = new TextEncoder();
 
-/** Sends the logs of this isolate to standard error from now on. May be called again, for a new level or format. */
-export function setUpLogging(options: LoggingOptions): void {
+/**
+ * Sends the logs of this isolate to standard error from now on. May be called again, for a new level or format.
+ * @returns the format that `auto` stands for, or the one given
+ */
+export function setUpLogging(options: LoggingOptions): LineStyle["format"] {
   const style: LineStyle = {
     format: options.format === "auto" ? (journalReads() ? "journal" : "text") : options.format,
     color: !Deno.noColor && Deno.stderr.isTerminal(),
@@ -69,6 +72,7 @@ export function setUpLogging(options: LoggingOptions): void {
       { category: ["logtape", "meta"], lowestLevel: "warning", sinks: ["stderr"] },
     ],
   });
+  return style.format;
 }
 
 /** Writes all of `text` to standard error before it returns. A reader that is gone is no reason to fail. */
