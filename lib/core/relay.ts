@@ -26,7 +26,7 @@ import { DESTINATION_AT, type Ipv6, IPV6_HEADER_LENGTH, isIpv6Packet, payloadLen
 import { inPrefix, type Ipv6Prefix, isGlobalScope } from "../wire/ipv6_address.ts";
 import { isConeAt, isTeredo, mappedAddressAt, mappedPortAt, serverAt, TEREDO_PORT } from "../wire/teredo_address.ts";
 import { BubbleSource } from "./bubble_source.ts";
-import type { DropReason } from "./counters.ts";
+import { counterIndex, type DropReason } from "./counters.ts";
 import { ADDRESS_UNREACHABLE, ErrorSender, NO_ROUTE } from "./errors.ts";
 import { embedsOwnIpv4, isNeighborDiscovery } from "./guards.ts";
 import { type Environment, type Machine, type Millis, Socket } from "./machine.ts";
@@ -46,6 +46,8 @@ const BUBBLE_WINDOW: Millis = 300_000;
 /** How often idle entries are looked for, and within which time the whole table is looked at, milliseconds. */
 const SWEEP_INTERVAL: Millis = 1_000;
 const SWEEP_ROUND: Millis = PEER_LIFETIME / 5;
+
+const PEERS_EXPIRED = counterIndex("peers_expired");
 
 /** Settings of a relay. */
 export interface RelayOptions {
@@ -118,8 +120,7 @@ export class Relay implements Machine {
     for (let peer = this.#timers.pop(now); peer >= 0; peer = this.#timers.pop(now)) this.#bubble(peer, now);
     if (now < this.#nextSweep) return;
     const budget = Math.ceil(this.#peers.highWater * SWEEP_INTERVAL / SWEEP_ROUND);
-    const expired = this.#peers.expire(now, budget);
-    for (let i = 0; i < expired; i++) this.#environment.counters.count("peers_expired");
+    this.#environment.counters.add(PEERS_EXPIRED, this.#peers.expire(now, budget));
     this.#nextSweep = this.#peers.size === 0 ? Infinity : now + SWEEP_INTERVAL;
   }
 
@@ -147,7 +148,7 @@ export class Relay implements Machine {
 
   /** A packet for a client without a valid entry. */
   #fromTunUntrusted(at: number, size: number, known: number, now: Millis): void {
-    const { memory, counters, sink } = this.#environment;
+    const { memory, sink } = this.#environment;
     const { bytes } = memory;
     const { honourCone, mtu, ownAddresses, maxPending } = this.#options;
     const destination = at + DESTINATION_AT;
@@ -157,14 +158,15 @@ export class Relay implements Machine {
     if (port === 0) return this.#drop("port-zero");
     if (size > mtu) return this.#tooBig(at, size, now);
 
-    const waiting = this.#negotiations.get(known);
+    const peers = this.#peers, waiting = this.#negotiations.get(known);
     if (waiting !== undefined) return this.#enqueue(waiting, at, size);
-    const peers = this.#peers, peer = this.#negotiations.size < maxPending ? this.#entry(known, destination, now) : -1;
+    const cone = honourCone && isConeAt(bytes, destination);
+    const peer = cone || this.#negotiations.size < maxPending ? this.#entry(known, destination, now) : -1;
     if (peer < 0) {
       this.#drop("peer-table-full");
       return this.#unreachable(ADDRESS_UNREACHABLE, bytes, at, size, now);
     }
-    if (honourCone && isConeAt(bytes, destination)) {
+    if (cone) {
       peers.setMapping(peer, address, port);
       peers.setTrusted(peer, true);
       peers.setLastTransmission(peer, now);
@@ -185,7 +187,6 @@ export class Relay implements Machine {
     this.#enqueue(negotiation, at, size);
     if (sinceLast >= BUBBLE_WAIT) this.#bubble(peer, now);
     else this.#timers.set(peer, now + BUBBLE_WAIT - sinceLast);
-    counters.count("peers_created");
   }
 
   /** The record of a client, made if need be; -1 when the table is full. */
@@ -194,6 +195,8 @@ export class Relay implements Machine {
     const { memory, counters } = this.#environment;
     const before = this.#peers.evicted;
     const peer = this.#peers.insert(memory.bytes, at, now);
+    if (peer < 0) return -1;
+    counters.count("peers_created");
     if (this.#peers.evicted !== before) counters.count("peers_evicted");
     if (this.#nextSweep === Infinity) this.#nextSweep = now + SWEEP_INTERVAL;
     return peer;
