@@ -57,7 +57,7 @@ const SYNTAX_WORDS: ReadonlyMap<string, string> = new Map([
   ["Expected equal (=) token", '"=" is missing, allowed: key = value'],
   ["Expected comma (,) token", '"," is missing'],
   ["Unexpected token", "the value is not one of TOML, allowed: text in quotes, a number, true, false, a [list]"],
-  ["Unexpected character", "unexpected character"],
+  ["Unexpected character", "an unexpected character, allowed: key = value, [table] or # comment"],
   ["Control characters (codes < 0x1f and 0x7f) are not allowed", "a control character, allowed: plain text"],
 ]);
 
