@@ -6,6 +6,7 @@ import { nativeBuffer } from "../../ffi/memory.ts";
 import { inNetworkNamespace, newNetworkNamespace } from "../../ffi/namespaces.ts";
 import { Netlink } from "../../ffi/netlink.ts";
 import { Poller, pollerLength, POLLIN } from "../../ffi/poll.ts";
+import { setIpv6Setting } from "../../ffi/sysctl.ts";
 import { openTun, type Tun } from "../../ffi/tun.ts";
 
 /** For the `ignore` of tests that make namespaces. */
@@ -56,10 +57,11 @@ export function nextPacket(fd: number): Uint8Array {
   return buffer.bytes.slice(PACKET_AT, PACKET_AT + length);
 }
 
-/** Creates a quiet TUN, up, with MTU 1280; the caller closes its descriptor. */
+/** Creates a TUN, up, with MTU 1280, into which the kernel sends nothing of its own; the caller closes its descriptor. */
 export function quietTun(netlink: Netlink, name = "teredo"): Tun & { readonly index: number } {
   const tun = openTun(name);
   const index = indexOf(netlink, name);
+  setIpv6Setting(name, "accept_ra", 0);
   netlink.setLink(index, { mtu: 1280, multicast: false, noAddressGeneration: true, up: true });
   return { ...tun, index };
 }
