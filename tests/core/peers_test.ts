@@ -149,6 +149,33 @@ Deno.test("filling and emptying a table again and again leaves it as good as new
   assert.equal(peers.highWater, 1000, "records are used again");
 });
 
+Deno.test("removals in any order lose no other key of a table as full as it gets", () => {
+  const peers = table(12_288);
+  const random = new SeededRandom(5);
+  const present = new Set<number>();
+  for (let i = 0; i < 12_288; i++) {
+    peers.insert(numbered(i), 0, 0);
+    present.add(i);
+  }
+  for (let round = 0; round < 6; round++) {
+    for (let i = 0; i < 2000; i++) {
+      const n = random.u32() % 12_288;
+      if (present.delete(n)) peers.remove(peers.find(numbered(n), 0));
+    }
+    for (let i = 0; i < 12_288; i++) assert.equal(peers.find(numbered(i), 0) >= 0, present.has(i));
+  }
+});
+
+Deno.test("[BUB-02] in a full table an entry that remembers its bubbles outlives one that has nothing to tell", () => {
+  const peers = table(2);
+  const [spent, plain] = [A, B].map((key) => peers.insert(key, 0, 0));
+  peers.setBubbles(spent, 4);
+  peers.setTrusted(plain, true);
+  assert.notEqual(peers.insert(C, 0, 100_000), -1);
+  assert.equal(peers.find(A, 0), spent);
+  assert.equal(peers.find(B, 0), -1);
+});
+
 Deno.test("the hash depends on the process, and keys chosen for one table do not collide in another", () => {
   const one = new KeyedHash(new SeededRandom(1)), two = new KeyedHash(new SeededRandom(2));
   const chosen: number[] = [];

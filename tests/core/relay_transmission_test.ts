@@ -214,6 +214,15 @@ Deno.test("[RLY-04] legacy: with the cone bit honoured a packet goes to the mapp
   assert.ok(isBubble(fixture.tun(data(NATIVE, C), 0)[0].bytes, 0));
 });
 
+Deno.test("[RLY-09] an answer gives the client all four bubbles back", () => {
+  const fixture = new Fixture();
+  fixture.tun(data(NATIVE, C), 0);
+  fixture.run(4000);
+  fixture.udp(data(C, NATIVE), C_MAPPED, 4500);
+  assert.equal(fixture.tun(data(NATIVE, C), 40_000).length, 1);
+  assert.equal(fixture.run(47_999).length, 3);
+});
+
 // ---- What is not sent
 
 Deno.test("[RLY-01 ADR-03] a destination that is not Teredo is answered with no route", () => {
