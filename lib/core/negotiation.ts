@@ -218,9 +218,10 @@ export class Negotiation {
   #bubble(conversation: Conversation, sent: number, now: Millis): void {
     const { table } = this.#entries;
     const { peer, address } = conversation;
-    const silence = now - table.lastTransmission(peer);
+    const lastTransmission = table.lastTransmission(peer);
+    const silence = now - lastTransmission;
     if (silence < ANSWER_WAIT) {
-      this.#conversations.timers.set(peer, now + ANSWER_WAIT - silence);
+      this.#conversations.timers.set(peer, lastTransmission + ANSWER_WAIT);
       return;
     }
     const spent = silence < BUBBLE_WINDOW ? table.bubbles(peer) : 0;
