@@ -56,6 +56,10 @@ const SYNTAX_WORDS: ReadonlyMap<string, string> = new Map([
   ["Empty bare keys are not allowed", "the key is missing, allowed: key = value"],
   ["Expected equal (=) token", '"=" is missing, allowed: key = value'],
   ["Expected comma (,) token", '"," is missing'],
+  [
+    "The key, equals sign, and value must be on the same line",
+    "the line is not whole, allowed: [table] or key = value",
+  ],
   ["Unexpected token", "the value is not one of TOML, allowed: text in quotes, a number, true, false, a [list]"],
   ["Unexpected character", "an unexpected character, allowed: key = value, [table] or # comment"],
   ["Control characters (codes < 0x1f and 0x7f) are not allowed", "a control character, allowed: plain text"],
@@ -73,7 +77,7 @@ export function parseDocument(text: string, file: string): TableNode {
     if (error instanceof ParseError) {
       const message = SYNTAX_WORDS.get(error.message) ?? lowerFirst(error.message);
       const key = message.startsWith("is ") ? /^[^\s=\]#]{1,40}/.exec(text.slice(error.index))?.[0] ?? "" : "";
-      throw new ConfigError([{ file, line: error.lineNumber, column: error.column + 1, key, message }]);
+      throw new ConfigError([{ file, ...placeOf(error, text), key, message }]);
     }
     // Parser and tree recurse: thousands of brackets exhaust the stack.
     if (error instanceof RangeError) {
@@ -141,6 +145,20 @@ function treeOf(program: AST.TOMLProgram, text: string, file: string): TableNode
     }
   }
   return root;
+}
+
+/** Where an error is. The parser sees that something is missing only on the next line; people look for it at the end of the line before. */
+function placeOf(error: ParseError, text: string): { readonly line: number; readonly column: number } {
+  const before = text.slice(0, error.index);
+  const written = before.trimEnd();
+  if (
+    !/^(?:Unspecified|Unterminated|Expected|Empty|The key, equals)/.test(error.message) ||
+    !before.slice(written.length).includes("\n")
+  ) {
+    return { line: error.lineNumber, column: error.column + 1 };
+  }
+  const lines = written.split("\n");
+  return { line: lines.length, column: (lines.at(-1) ?? "").length + 1 };
 }
 
 function lowerFirst(words: string): string {

@@ -97,7 +97,7 @@ Deno.test("syntax errors have a place and words", () => {
     "FILE:2:16: something follows on the same line, allowed: one key = value a line, text in quotes",
   ]);
   assert.deepEqual(words("[bind]\nport =\n"), ["FILE:2:7: the value is missing, allowed: key = value"]);
-  assert.deepEqual(words("[bind\nport = 1\n"), ["FILE:2:1: the name of a table is not closed, allowed: [table]"]);
+  assert.deepEqual(words("[bind\nport = 1\n"), ["FILE:1:6: the line is not whole, allowed: [table] or key = value"]);
   assert.deepEqual(words('[interface]\nname = "teredo\n'), ["FILE:2:15: a text is not closed by its quote"]);
   assert.deepEqual(words("[bind]\nport 1\n"), ['FILE:2:6: "=" is missing, allowed: key = value']);
 });
@@ -198,7 +198,7 @@ Deno.test("problems of options and arguments name them", () => {
 
 Deno.test("a file with a syntax error does not hide the problems of the command line", () => {
   assert.deepEqual(problems("client", "[client\n", { set: ["bind.port=70000"] }), [
-    "FILE:2:1: the name of a table is not closed, allowed: [table]",
+    "FILE:1:8: the name of a table is not closed, allowed: [table]",
     "--set:1:11: bind.port: 70000 is too large, allowed: 0 to 65535",
   ]);
 });
