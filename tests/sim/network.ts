@@ -136,7 +136,10 @@ export class NatBox implements Attachment {
   receive(datagram: Datagram): void {
     this.#network.cross(this.#down, undefined, this.name, datagram, () => {
       const verdict = this.nat.inbound({ protocol: Protocol.udp, ...datagram }, this.#network.now);
-      if (verdict.kind === "drop") return this.#network.record("internet", this.name, datagram, verdict.reason);
+      if (verdict.kind === "drop") {
+        const from = this.#network.nameOf(datagram.source, this.#outside);
+        return this.#network.record(from, this.name, datagram, verdict.reason);
+      }
       this.#inside.deliver(this.name, { ...datagram, ...endpoints(verdict.header) });
     });
   }
@@ -154,8 +157,8 @@ export class Host implements Attachment {
   readonly name: string;
   readonly zone: Zone;
   readonly addresses: readonly Ipv4[];
-  /** False: switched off; nothing comes in or goes out. */
-  up = true;
+  /** False: its line is cut; nothing comes in or goes out. */
+  plugged = true;
   readonly #network: Network;
   readonly #out: Link;
   readonly #in: Link;
@@ -210,7 +213,7 @@ export class Host implements Attachment {
 
   /** Sends one datagram; the payload is copied. */
   send(source: Endpoint, destination: Endpoint, payload: Uint8Array): void {
-    if (!this.up) return;
+    if (!this.plugged) return;
     const datagram = { source, destination, payload: payload.slice() };
     const multicast = destination.address >>> 28 === 0xe;
     this.#network.cross(this.#out, this.name, undefined, datagram, () => {
@@ -223,7 +226,7 @@ export class Host implements Attachment {
     const { destination } = datagram;
     this.#network.cross(this.#in, undefined, this.name, datagram, () => {
       const handler = this.#sockets.get(destination.address * 0x1_0000 + destination.port);
-      const lost = !this.up ? "switched off" : handler === undefined ? "port closed" : undefined;
+      const lost = !this.plugged ? "unplugged" : handler === undefined ? "port closed" : undefined;
       this.#network.record(this.#network.nameOf(datagram.source, this.zone), this.name, datagram, lost);
       if (lost === undefined) handler?.(datagram);
     });
@@ -238,8 +241,8 @@ export class Host implements Attachment {
 /** A connection to the IPv6 internet. */
 export interface Ipv6Attachment {
   readonly name: string;
-  /** False: packets to it are lost. */
-  up: boolean;
+  /** False: its line is cut; nothing comes in or goes out. */
+  plugged: boolean;
   /** Sends a packet; it is copied. */
   send(packet: Uint8Array): void;
 }
@@ -270,16 +273,16 @@ export class Ipv6Internet {
     const into = new Link(link, this.#network.random.fork());
     const attachment: Ipv6Attachment = {
       name,
-      up: true,
+      plugged: true,
       send: (packet) => {
-        if (!attachment.up) return;
+        if (!attachment.plugged) return;
         const copy = packet.slice();
         this.#network.cross(out, name, undefined, copy, () => this.#route(name, copy));
       },
     };
     const arrive = (packet: Uint8Array) => {
       this.#network.cross(into, undefined, name, packet, () => {
-        if (attachment.up) receive(packet);
+        if (attachment.plugged) receive(packet);
       });
     };
     for (const text of prefixes) {
@@ -299,7 +302,7 @@ export class Ipv6Internet {
     }
     if (best === undefined) return this.#network.record(from, "ipv6", packet, "no route");
     packet[7] = hopLimit - 1;
-    this.#network.record(from, best.to.name, packet, best.to.up ? undefined : "switched off");
+    this.#network.record(from, best.to.name, packet, best.to.plugged ? undefined : "unplugged");
     best.receive(packet);
   }
 }

@@ -137,20 +137,20 @@ Deno.test("multicast reaches the members in the zone except the sender, and leav
   assert.deepEqual(seen, ["b"]);
 });
 
-Deno.test("a host that is switched off neither sends nor receives", () => {
+Deno.test("a host that is unplugged neither sends nor receives", () => {
   const network = new Network(1);
   const from = network.host("a", network.internet, [A]);
   const to = network.host("b", network.internet, [B]);
   echo(to, 7);
   let answers = 0;
   const local = from.bind(0, () => answers++);
-  for (const up of [true, false, true]) {
-    to.up = up;
+  for (const plugged of [true, false, true]) {
+    to.plugged = plugged;
     from.send(local, { address: B, port: 7 }, Uint8Array.of(1));
     network.clock.run(1);
   }
   assert.equal(answers, 2);
-  assert.equal(network.trace.filter(({ lost }) => lost === "switched off").length, 1);
+  assert.equal(network.trace.filter(({ lost }) => lost === "unplugged").length, 1);
 });
 
 Deno.test("IPv6 packets follow the longest prefix, lose a hop and stop at hop limit 1", () => {
