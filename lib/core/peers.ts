@@ -233,6 +233,12 @@ export class PeerTable {
     return (this.#words[peer * RECORD_WORDS + PORT_FLAGS] & TRUSTED) !== 0;
   }
 
+  /** Whether the peer is trusted and its mapping is `address`:`port`: the test that every packet of an established flow passes. */
+  trustedAt(peer: number, address: Ipv4, port: number): boolean {
+    const r = peer * RECORD_WORDS, portFlags = this.#words[r + PORT_FLAGS];
+    return this.#words[r + ADDRESS] === (address | 0) && portFlags >>> 16 === port && (portFlags & TRUSTED) !== 0;
+  }
+
   setTrusted(peer: number, trusted: boolean): void {
     this.#setFlag(peer, TRUSTED, trusted);
   }

@@ -264,7 +264,7 @@ export class Relay implements Machine {
     const source = ipv6At + SOURCE_AT, peers = this.#peers;
     if (!isTeredo(bytes, source, this.#options.prefix)) return this.#drop("bad-ipv6-source");
     const peer = peers.find(bytes, source);
-    if (peer >= 0 && peers.trusted(peer) && peers.address(peer) === address && peers.port(peer) === port) {
+    if (peer >= 0 && peers.trustedAt(peer, address, port)) {
       peers.setLastReception(peer, now);
     } else {
       const embedded = mappedAddressAt(bytes, source) === address && mappedPortAt(bytes, source) === port;
