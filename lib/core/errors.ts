@@ -13,6 +13,7 @@ import {
   ICMPV6_PACKET_TOO_BIG,
   ICMPV6_TIME_EXCEEDED,
   mayAnswerWithError,
+  Unreachable,
   writeIcmpv6Error,
 } from "../wire/icmpv6.ts";
 import { addressAt, type Ipv6, SOURCE_AT } from "../wire/ipv6.ts";
@@ -20,9 +21,9 @@ import { TokenBucket } from "./limits.ts";
 import type { Environment, Millis } from "./machine.ts";
 
 /** Codes of Destination Unreachable that a Teredo node sends (RFC 4443 3.1). */
-export const NO_ROUTE = 0;
-export const PROHIBITED = 1;
-export const ADDRESS_UNREACHABLE = 3;
+export const NO_ROUTE = Unreachable.noRoute;
+export const PROHIBITED = Unreachable.prohibited;
+export const ADDRESS_UNREACHABLE = Unreachable.address;
 
 /** Hop limit of the errors. */
 const ERROR_HOP_LIMIT = 64;
