@@ -1,7 +1,7 @@
 /** The command line: its grammar, and which command a command line means. One command a file, joined here. */
 
 import { or } from "@optique/core/constructs";
-import { commandLine, type Message, message, value } from "@optique/core/message";
+import { type Message, message, value } from "@optique/core/message";
 import type { InferValue } from "@optique/core/parser";
 import { extractCommandNames, extractOptionNames } from "@optique/core/usage";
 import { run } from "@optique/run";
@@ -39,7 +39,8 @@ function notUnderstood(token: string): Message {
     ? [...extractOptionNames(commands.usage), ...HELP_NAMES, ...VERSION_NAMES]
     : [...extractCommandNames(commands.usage), "completion"];
   if (names.includes(name)) return message`Cannot use ${value(name)} here (miredo COMMAND --help)`;
-  const near = name.length < GUESS_MINIMUM ? undefined : nearest(name, names);
+  const guess = name.length >= GUESS_MINIMUM && /^[a-z-]+$/i.test(name);
+  const near = guess ? nearest(name, names) : undefined;
   return near === undefined
     ? message`Cannot understand ${value(name)} (miredo --help)`
     : message`Cannot understand ${value(name)}, did you mean ${value(near)}?`;
@@ -86,7 +87,6 @@ function parse(args: readonly string[], show: (text: string) => void): Command {
       { type: "argument", metavar: "COMMAND" },
       { type: "multiple", terms: [{ type: "argument", metavar: "ARGUMENT" }], min: 0 },
     ],
-    footer: message`${commandLine("miredo COMMAND --help")} explains a command.`,
     version: { value: `miredo ${VERSION}`, option: { names: VERSION_NAMES } },
     completion: "command",
     aboveError: "none",
@@ -95,12 +95,17 @@ function parse(args: readonly string[], show: (text: string) => void): Command {
     termWidth: "auto",
     maxWidth: helpWidth(),
     colors: !Deno.noColor && Deno.stdout.isTerminal(),
-    stdout: show,
+    stdout: (text) => show(tidy(text)),
     stderr: (text) => say(oneLine(text)),
     onExit: (code) => {
       throw new Ended(code);
     },
   });
+}
+
+/** Help without the white space that wrapping leaves at the ends of lines, and at its own end. */
+function tidy(text: string): string {
+  return text.replaceAll(/ +$/gm, "").trimEnd();
 }
 
 /** An error of the parser as ours look: one line that starts with the program's name and has no period. */
