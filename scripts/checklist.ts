@@ -6,6 +6,7 @@
  */
 
 import { CHECKLIST, type Rule } from "../tests/checklist.ts";
+import { testFiles } from "./test_files.ts";
 
 /** A place where a rule is held. */
 export interface Place {
@@ -52,17 +53,6 @@ export function compare(rules: readonly Rule[], places: readonly Place[]): Cover
     later: bare.filter((rule) => rule.later),
     unknown: places.filter((place) => !known.has(place.id)),
   };
-}
-
-/** The test files below a directory, sorted, as paths below `root`. */
-function testFiles(root: URL, directory: string): string[] {
-  const files: string[] = [];
-  for (const entry of Deno.readDirSync(new URL(directory, root))) {
-    const path = `${directory}/${entry.name}`;
-    if (entry.isDirectory) files.push(...testFiles(root, path));
-    else if (entry.name.endsWith("_test.ts")) files.push(path);
-  }
-  return files.sort();
 }
 
 /** What the tests of this repository hold. Reads the files below tests/. */
