@@ -38,7 +38,7 @@ import { check, errno, type Hints, SystemError } from "./errno.ts";
 import { close } from "./io.ts";
 import { libc } from "./libc.ts";
 import type { NativeBuffer } from "./memory.ts";
-import { intOption, ipv4SocketAddress, openSocket, setIntOption, setOption } from "./socket.ts";
+import { ipv4SocketAddress, openSocket, setIntOption, setOption } from "./socket.ts";
 import { cString, formatIpv4Number } from "./text.ts";
 
 /** Socket buffers asked for in each direction, octets: bursts of a fast sender must not be lost while this thread is away. */
@@ -127,11 +127,6 @@ export function localEndpoint(fd: number): LocalEndpoint {
   check(libc().getsockname(fd, name, length), "getsockname", `find the local port of socket ${fd}`);
   const view = new DataView(name.buffer);
   return { address: view.getUint32(sockaddr_in.sin_addr), port: view.getUint16(sockaddr_in.sin_port) };
-}
-
-/** Whether datagrams of this socket leave with DF clear: never path MTU discovery (IP_PMTUDISC_DONT). @throws SystemError */
-export function mayFragment(fd: number): boolean {
-  return intOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, "IP_MTU_DISCOVER") === IP_PMTUDISC_DONT;
 }
 
 function membership(group: number, interfaceAddress: number): Uint8Array<ArrayBuffer> {

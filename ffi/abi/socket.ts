@@ -26,7 +26,6 @@ export const SO_RCVBUFFORCE = 33;
 
 export const IPPROTO_IP = 0;
 export const IPPROTO_UDP = 17;
-export const IPPROTO_IPV6 = 41;
 export const IPPROTO_ICMPV6 = 58;
 export const IPPROTO_RAW = 255;
 
@@ -40,15 +39,9 @@ export const IP_MULTICAST_LOOP = 34;
 export const IP_ADD_MEMBERSHIP = 35;
 export const IP_MULTICAST_ALL = 49;
 
-export const IPV6_V6ONLY = 26;
-export const IPV6_DONTFRAG = 62;
-export const IPV6_HDRINCL = 36;
-export const IPV6_MULTICAST_HOPS = 18;
-export const IPV6_UNICAST_HOPS = 16;
 export const ICMP6_FILTER = 1;
 
 export const MSG_TRUNC = 0x20;
-export const MSG_DONTWAIT = 0x40;
 
 export const EAI_BADFLAGS = -1;
 export const EAI_NONAME = -2;

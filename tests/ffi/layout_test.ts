@@ -12,6 +12,7 @@ import * as netlink from "../../ffi/abi/netlink.ts";
 import * as process from "../../ffi/abi/process.ts";
 import * as socket from "../../ffi/abi/socket.ts";
 import * as tun from "../../ffi/abi/tun.ts";
+import { symbols } from "../../ffi/symbols.ts";
 
 type Table = Readonly<Record<string, number | Readonly<Record<string, number>>>>;
 
@@ -153,6 +154,20 @@ for (const part of PARTS) {
     },
   });
 }
+
+Deno.test({
+  name: `every function called is in the C library of arm64${without(arm64, "arm64 cross-compiler")}`,
+  ignore: arm64 === undefined,
+  fn: () => {
+    const names = Object.entries(symbols).map(([key, symbol]) => "name" in symbol ? symbol.name : key);
+    inDirectory((directory) => {
+      const references = names.map((name) => `  .quad ${name}\\n`).join("");
+      Deno.writeTextFileSync(`${directory}/symbols.c`, `__asm__(".data\\n${references}");\n`);
+      const [command, ...args] = arm64 ?? [];
+      run(command, [...args, "-shared", "-Wl,--no-undefined", "-o", `${directory}/out`, `${directory}/symbols.c`]);
+    });
+  },
+});
 
 Deno.test({
   name: `a wrong offset is noticed${without(native, "C compiler")}`,
