@@ -132,9 +132,11 @@ function formatJson(record: LogRecord, style: LineStyle): string {
   return JSON.stringify(line);
 }
 
+/** The message as it was written. Nothing is put into it: what varies are fields, and braces in quoted errors mean themselves. */
 function textOf(record: LogRecord): string {
-  return record.message.map((part) => (typeof part === "string" ? part : Deno.inspect(part))).join("");
+  return typeof record.rawMessage === "string" ? record.rawMessage : record.message.map(String).join("");
 }
+
 /** ` key=value` for every field. */
 function fieldsOf(record: LogRecord, style: LineStyle): string {
   let text = "";

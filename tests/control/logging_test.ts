@@ -78,6 +78,10 @@ Deno.test("whatever a field holds, its line stays one line without control chara
   }
 });
 
+Deno.test("braces in a message mean themselves", () => {
+  assert.match(formatRecord(record('Cannot read "{name}"', { name: "x" }), TEXT), / Cannot read "\{name\}" name=x$/);
+});
+
 Deno.test("errors are logged by their message, with their stack where that is wanted", () => {
   const error = new Error("Cannot bind");
   assert.match(formatRecord(record("Failed", { error }), TEXT), / Failed error="Cannot bind"$/);
