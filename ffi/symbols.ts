@@ -32,8 +32,11 @@ export const symbols = {
   writeBuffer: { name: "write", parameters: ["i32", "buffer", "u32"], result: "i32" },
   // ssize_t writev(int fd, const struct iovec *iov, int iovcnt);
   writev: { parameters: ["i32", "pointer", "i32"], result: "i32" },
+  // ssize_t readv(int fd, const struct iovec *iov, int iovcnt);
+  readv: { parameters: ["i32", "pointer", "i32"], result: "i32" },
   // int ioctl(int fd, unsigned long request, ...);
   ioctl: { parameters: ["i32", "u32", "buffer"], result: "i32" },
+  ioctlNumber: { name: "ioctl", parameters: ["i32", "u32", "u32"], result: "i32" },
   // int eventfd(unsigned int initval, int flags);
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   // DIR *opendir(const char *name);
@@ -66,6 +69,10 @@ export const symbols = {
   sendmsg: { parameters: ["i32", "pointer", "i32"], result: "i32" },
   // ssize_t recvmsg(int sockfd, struct msghdr *msg, int flags);
   recvmsg: { parameters: ["i32", "pointer", "i32"], result: "i32" },
+  // int sendmmsg(int sockfd, struct mmsghdr *msgvec, unsigned int vlen, int flags);
+  sendmmsg: { parameters: ["i32", "pointer", "u32", "i32"], result: "i32" },
+  // int recvmmsg(int sockfd, struct mmsghdr *msgvec, unsigned int vlen, int flags, struct timespec *timeout);
+  recvmmsg: { parameters: ["i32", "pointer", "u32", "i32", "pointer"], result: "i32" },
 
   // int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res);
   getaddrinfo: { parameters: ["pointer", "pointer", "pointer", "pointer"], result: "i32", nonblocking: true },

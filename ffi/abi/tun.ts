@@ -15,5 +15,11 @@ export const IFF_VNET_HDR = 0x4000;
 /** `_IOW('T', 202, int)`: attaches a descriptor of /dev/net/tun to an interface. */
 export const TUNSETIFF = 0x400454ca;
 
+/** `_IOR('T', 210, unsigned int)`: the name and flags of a TUN, as struct ifreq. */
+export const TUNGETIFF = 0x800454d2;
+
+/** `_IOW('T', 208, unsigned int)`: which offloads the reader of a TUN takes on itself; the flags are the argument. */
+export const TUNSETOFFLOAD = 0x400454d0;
+
 /** `linux/if.h`: request about one interface. */
 export const ifreq = { size: 40, ifr_name: 0, ifr_flags: 16 } as const;

@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import * as errno from "../../ffi/abi/errno.ts";
 import * as file from "../../ffi/abi/file.ts";
 import * as netlink from "../../ffi/abi/netlink.ts";
+import * as offload from "../../ffi/abi/offload.ts";
 import * as process from "../../ffi/abi/process.ts";
 import * as socket from "../../ffi/abi/socket.ts";
 import * as tun from "../../ffi/abi/tun.ts";
@@ -20,6 +21,8 @@ interface Part {
   readonly name: string;
   readonly headers: readonly string[];
   readonly table: Table;
+  /** Constants that headers older than the kernel they came with lack: checked where they are known. */
+  readonly recent?: readonly string[];
 }
 
 /** Headers of one part only: those of the kernel and those of the C library do not go together everywhere. */
@@ -32,6 +35,12 @@ const PARTS: readonly Part[] = [
     table: { ...socket },
   },
   { name: "tun", headers: ["sys/socket.h", "sys/ioctl.h", "linux/if.h", "linux/if_tun.h"], table: { ...tun } },
+  {
+    name: "offload",
+    headers: ["netinet/udp.h", "linux/if_tun.h", "linux/virtio_net.h"],
+    table: { ...offload },
+    recent: ["TUN_F_USO4", "TUN_F_USO6", "VIRTIO_NET_HDR_GSO_UDP_L4"],
+  },
   {
     name: "netlink",
     headers: [
@@ -67,6 +76,7 @@ function preamble(part: Part): string {
   return [
     "#define _GNU_SOURCE",
     ...["stddef.h", "stdio.h", ...part.headers].map((header) => `#include <${header}>`),
+    ...(part.recent ?? []).map((name) => `#ifndef ${name}\n#define ${name} ${part.table[name]}\n#endif`),
     "",
   ]
     .join("\n");
