@@ -42,6 +42,8 @@ export class SystemError extends Error {
   override readonly name = "SystemError";
   /** The function that failed, `open`. */
   readonly call: string;
+  /** What could not be done, and to what: `open "/dev/net/tun"`. */
+  readonly action: string;
   /** The C name of the error, `EACCES`. */
   readonly code: string;
   /** The number of the error, 13. */
@@ -58,6 +60,7 @@ export class SystemError extends Error {
     const hint = hints[code];
     super(`Cannot ${action}: ${code}${hint === undefined ? "" : ` (${hint})`}`);
     this.call = call;
+    this.action = action;
     this.code = code;
     this.errno = number;
   }

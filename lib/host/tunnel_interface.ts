@@ -97,7 +97,7 @@ export class TunnelInterface implements Disposable {
   /** How the kernel has it now. */
   get state(): InterfaceState {
     const link = this.#netlink.link(this.index);
-    if (link === undefined || link.name !== this.name) return "gone";
+    if (link === undefined) return "gone";
     if (!link.up) return "down";
     const whole = this.#netlink.addresses().some(({ index, address }) =>
       index === this.index && address.length === 16 && equalIpv6(address, LINK_LOCAL)
@@ -180,7 +180,7 @@ export class TunnelInterface implements Disposable {
 
   #removeRules(): void {
     const { policyTable } = this.#options;
-    if (policyTable > 0) this.#netlink.removeRules(policyTable, RULE_PRIORITY);
+    if (policyTable > 0) tolerating(ABSENT, () => this.#netlink.removeRules(policyTable, RULE_PRIORITY));
   }
 }
 
