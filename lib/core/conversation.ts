@@ -13,7 +13,7 @@
 
 import type { Ipv6 } from "../wire/ipv6.ts";
 import type { ClientOptions } from "./client_options.ts";
-import type { ConnectivityTest } from "./connectivity_test.ts";
+import type { ConnectivityTest } from "./connectivity.ts";
 import { PacketQueue, QueueBudget } from "./packet_queue.ts";
 import type { PeerTable } from "./peers.ts";
 import { TimerHeap } from "./timers.ts";
@@ -22,8 +22,8 @@ import { TimerHeap } from "./timers.ts";
 export type Stage =
   /** Bubbles are out: `sent` events of a direct and an indirect one. */
   | { readonly kind: "bubbling"; readonly sent: number }
-  /** Echo requests are out. */
-  | { readonly kind: "testing"; readonly sent: number; readonly test: ConnectivityTest }
+  /** Echo requests are out: `sent` of them, besides `denied` that the limit held back. */
+  | { readonly kind: "testing"; readonly sent: number; readonly denied: number; readonly test: ConnectivityTest }
   /** Given up for a short while; a late answer still helps. */
   | { readonly kind: "unreachable"; readonly test: ConnectivityTest | undefined };
 

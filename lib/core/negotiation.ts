@@ -20,8 +20,8 @@ import { addressAt, DESTINATION_AT, SOURCE_AT } from "../wire/ipv6.ts";
 import { isTeredo, mappedAddressAt, mappedPortAt, TEREDO_PORT } from "../wire/teredo_address.ts";
 import type { Bubbles } from "./bubbles.ts";
 import type { ClientOptions } from "./client_options.ts";
-import { type ConnectivityTest, drawTest, isTestReply, writeTest } from "./connectivity_test.ts";
-import { type Conversation, Conversations, ENDPOINT_LENGTH } from "./conversation.ts";
+import { type ConnectivityTest, drawTest, isTestReply, writeTest } from "./connectivity.ts";
+import { type Conversation, Conversations, ENDPOINT_LENGTH, type Stage } from "./conversation.ts";
 import type { DropReason } from "./counters.ts";
 import { ADDRESS_UNREACHABLE, type ErrorSender } from "./errors.ts";
 import type { Identity } from "./identity.ts";
@@ -44,6 +44,10 @@ const BUBBLE_WINDOW: Millis = 300_000;
 
 /** How long a peer that did not answer is taken for unreachable before the next packet tries again; ours. */
 const UNREACHABLE_MEMORY: Millis = 3_000;
+
+/** A test that the limit holds back is tried again after this long, so many times. */
+const DENIED_WAIT: Millis = 500;
+const MAX_DENIED = 16;
 
 /** The part of the tests that packets from unproven relays may cause: their sources can be forged (RFC 4380 7.2). */
 const REMOTE_TESTS_PART = 0.5;
@@ -130,7 +134,8 @@ export class Negotiation {
       if (!this.#mayTest(true, now)) return this.#count("rate-limited");
       const peer = this.#entries.make(bytes, at + SOURCE_AT, now);
       const test = drawTest(this.#environment.random);
-      conversation = peer < 0 ? undefined : this.#conversations.open(peer, { kind: "testing", sent: 1, test });
+      const stage = { kind: "testing", sent: 1, denied: 0, test } as const;
+      conversation = peer < 0 ? undefined : this.#conversations.open(peer, stage);
       if (conversation === undefined) return this.#count("peer-table-full");
       this.#sendTest(conversation, test, now);
     }
@@ -188,10 +193,9 @@ export class Negotiation {
       if (conversation !== undefined) this.#bubble(conversation, 0, now);
       return conversation;
     }
-    const test = drawTest(random);
-    const conversation = this.#conversations.open(peer, { kind: "testing", sent: 1, test });
-    if (conversation === undefined) return undefined;
-    this.#test(conversation, test, false, now);
+    const stage = { kind: "testing", sent: 0, denied: 0, test: drawTest(random) } as const;
+    const conversation = this.#conversations.open(peer, stage);
+    if (conversation !== undefined) this.#test(conversation, stage, false, now);
     return conversation;
   }
 
@@ -203,9 +207,8 @@ export class Negotiation {
         else this.#fail(conversation, stage.sent, undefined, now);
         return;
       case "testing":
-        if (stage.sent < SENDS_PER_ATTEMPT) {
-          conversation.stage = { ...stage, sent: stage.sent + 1 };
-          this.#test(conversation, stage.test, conversation.outbound.length === 0, now);
+        if (stage.sent < SENDS_PER_ATTEMPT && stage.denied < MAX_DENIED) {
+          this.#test(conversation, stage, conversation.outbound.length === 0, now);
         } else this.#fail(conversation, stage.sent, stage.test, now);
         return;
       case "unreachable":
@@ -244,11 +247,16 @@ export class Negotiation {
     }
   }
 
-  /** One more echo request, unless there are too many already; then this turn passes and the next comes after the same wait. */
-  #test(conversation: Conversation, test: ConnectivityTest, remote: boolean, now: Millis): void {
-    this.#conversations.timers.set(conversation.peer, now + ANSWER_WAIT);
-    if (this.#mayTest(remote, now)) this.#sendTest(conversation, test, now);
-    else this.#count("rate-limited");
+  /** One more echo request; or, while there are too many already, another try soon. */
+  #test(conversation: Conversation, stage: Extract<Stage, { kind: "testing" }>, remote: boolean, now: Millis): void {
+    if (this.#mayTest(remote, now)) {
+      conversation.stage = { ...stage, sent: stage.sent + 1 };
+      this.#sendTest(conversation, stage.test, now);
+    } else {
+      this.#count("rate-limited");
+      conversation.stage = { ...stage, denied: stage.denied + 1 };
+      this.#conversations.timers.set(conversation.peer, now + DENIED_WAIT);
+    }
   }
 
   #mayTest(remote: boolean, now: Millis): boolean {

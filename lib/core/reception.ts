@@ -143,8 +143,8 @@ export class Reception {
     table.setLastReception(peer, now);
     // A server load reduction solicitation (RFC 6081 5.7.4.2) is answered inside this branch.
     if (isBubble(bytes, ipv6At)) return this.#environment.counters.count("bubbles_received");
-    if (now - table.lastTransmission(peer) >= ONE_WAY_REFRESH) this.#refreshSender(peer, datagram, now);
-    this.#accept(datagram);
+    const accepted = this.#accept(datagram);
+    if (accepted && now - table.lastTransmission(peer) >= ONE_WAY_REFRESH) this.#refreshSender(peer, datagram, now);
   }
 
   /** Cases 2, 3, 5 and 6: no trusted entry, or another mapping. */
@@ -179,8 +179,9 @@ export class Reception {
       const entry = peer >= 0 ? peer : entries.make(bytes, source, now);
       if (entry < 0) return this.#drop("peer-table-full");
       negotiation.establish(entry, address, port, now);
-      if (isBubble(bytes, ipv6At)) return this.#environment.counters.count("bubbles_received");
-      return this.#accept(datagram);
+      if (isBubble(bytes, ipv6At)) this.#environment.counters.count("bubbles_received");
+      else this.#accept(datagram);
+      return;
     }
     if (isLinkLocal(bytes, source)) return this.#drop("link-local-source");
     if (!isGlobalScope(bytes, source)) return this.#drop("bad-ipv6-source");
@@ -195,10 +196,15 @@ export class Reception {
     }
   }
 
-  #accept(datagram: Datagram): void {
+  /** Hands the packet to the host. @returns false when it must not see it */
+  #accept(datagram: Datagram): boolean {
     const fault = hostFault(this.#environment.memory.bytes, datagram.ipv6At, datagram.ipv6Length);
-    if (fault !== undefined) return this.#drop(fault);
+    if (fault !== undefined) {
+      this.#drop(fault);
+      return false;
+    }
     this.#environment.sink.writeIpv6(datagram.ipv6At, datagram.ipv6Length);
+    return true;
   }
 
   #refreshSender(peer: number, datagram: Datagram, now: Millis): void {

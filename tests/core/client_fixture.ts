@@ -66,6 +66,9 @@ export const OPTIONS: ClientOptions = {
   testsPerSecond: 100,
 };
 
+/** For tests that let time pass: no maintenance comes in between. */
+export const QUIET: Partial<ClientOptions> = { refreshInterval: 3_600_000 };
+
 /** How an advertisement differs from the right one. */
 export interface Deviation {
   /** Origin indication; undefined leaves it out. */
