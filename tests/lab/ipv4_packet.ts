@@ -70,7 +70,7 @@ export function kindOf(packet: Uint8Array): PacketKind {
   if (offset !== 0) return "later-fragment";
   const at = headerLength(packet);
   const protocol = packet[9];
-  if (packet.length < at + LEAST_TRANSPORT) return "other";
+  if (at < MIN_HEADER_LENGTH || packet.length < at + LEAST_TRANSPORT) return "other";
   if (protocol === Protocol.icmp) {
     const type = packet[at];
     if (ICMP_ERRORS.has(type)) return packet.length >= at + 8 + MIN_HEADER_LENGTH + LEAST_TRANSPORT ? "error" : "other";
