@@ -44,10 +44,14 @@ export class NetlinkMonitor implements Disposable {
     this.#socket = socket;
   }
 
-  /** Opens one in the current network namespace. @throws SystemError */
-  static open(): NetlinkMonitor {
-    const groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
-    return new NetlinkMonitor(new NetlinkSocket(groups, true));
+  /**
+   * Opens one in the current network namespace.
+   * @param options routes: false leaves routes out, which on a router may change many times a second
+   * @throws SystemError
+   */
+  static open(options: { readonly routes?: boolean } = {}): NetlinkMonitor {
+    const routes = options.routes === false ? 0 : RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+    return new NetlinkMonitor(new NetlinkSocket(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | routes, true));
   }
 
   /** Readable when there is a change. */

@@ -2,6 +2,12 @@
 
 import { type Hints, SystemError } from "../../ffi/errno.ts";
 
+/** For the UDP socket of a client or relay. */
+export const BIND_ADVICE: Hints = {
+  EADDRINUSE: "the port is in use: set bind.port to another, or to 0 for any",
+  EADDRNOTAVAIL: "the address is not one of this host's: set bind.address to one, or to 0.0.0.0 for any",
+};
+
 /**
  * Does `work`; an error of the system with one of these codes says this instead of its general hint.
  * @param advice by error code: why, and the next step

@@ -8,18 +8,21 @@
  * ```
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import type { ClientConfig, Config } from "../../config/mod.ts";
 import { close } from "../../ffi/io.ts";
 import { resolveIpv4 } from "../../ffi/resolve.ts";
-import { joinGroup, localEndpoint, multicastOptions, openUdp } from "../../ffi/udp.ts";
+import { localEndpoint, openUdp } from "../../ffi/udp.ts";
 import type { ClientOptions } from "../core/client.ts";
 import type { MachineEvent } from "../core/events.ts";
-import { DISCOVERY_ADDRESS, formatEndpoint, formatIpv4, parseIpv4 } from "../wire/ipv4.ts";
+import { formatEndpoint, formatIpv4, parseIpv4 } from "../wire/ipv4.ts";
 import { formatIpv6 } from "../wire/ipv6_address.ts";
-import { flagsAt, TEREDO_PORT } from "../wire/teredo_address.ts";
+import { flagsAt } from "../wire/teredo_address.ts";
+import { BIND_ADVICE, reasonOf, withAdvice } from "./advice.ts";
 import type { DataIsolate } from "./data_isolate.ts";
-import { hasNativeIpv6, type HostAddresses, hostAddresses, isLoopback } from "./host_addresses.ts";
+import { DiscoverySocket } from "./discovery_socket.ts";
+import { hasNativeIpv6, type HostAddresses, hostAddresses } from "./host_addresses.ts";
 import type { Descriptors, MachineSetup } from "./messages.ts";
 import { NetworkWatch } from "./network_watch.ts";
 import { clientOptions } from "./options.ts";
@@ -31,9 +34,6 @@ const log = getLogger(["miredo", "client"]);
 
 /** Prefix length of the address on the interface: all of the Teredo service is on this link. */
 const ADDRESS_PREFIX_LENGTH = 32;
-
-/** TTL of discovery bubbles (RFC 4380 5.2.8). */
-const DISCOVERY_TTL = 1;
 
 /** Hints for reasons that an operator can do something about. */
 const HINTS: Readonly<Record<string, string>> = {
@@ -53,14 +53,16 @@ export class ClientRole implements Role {
   readonly descriptors: Omit<Descriptors, "wake">;
   readonly #interface: TunnelInterface;
   readonly #service: number;
-  readonly #discovery: number;
-  readonly #ending = new AbortController();
+  readonly #discovery: DiscoverySocket | undefined;
   #config: ClientConfig;
   #servers: ServerList;
+  /** Ends the waits of {@link #servers} when another list takes over. */
+  #asked = new AbortController();
   #remembered: ClientOptions["remembered"];
   /** The list a look-up is under way in; one at a time. */
   #asking: ServerList | undefined;
   #data: DataIsolate | undefined;
+  #fail: (cause: Error) => void = () => {};
   #watch: NetworkWatch | undefined;
   #addresses: HostAddresses;
   /** Not in service because the host has native IPv6. */
@@ -70,8 +72,11 @@ export class ClientRole implements Role {
     this.#config = config;
     this.#addresses = hostAddresses();
     this.#servers = this.#serverList();
-    this.#service = openUdp({ address: parseIpv4(config.bind.address) ?? 0, port: config.bind.port });
-    this.#discovery = config.client.local_discovery ? openDiscovery(this.#service) : -1;
+    const { address, port } = config.bind;
+    this.#service = withAdvice(BIND_ADVICE, () => openUdp({ address: parseIpv4(address) ?? 0, port }));
+    this.#discovery = config.client.local_discovery
+      ? DiscoverySocket.open(this.#service, this.#addresses.ipv4)
+      : undefined;
     try {
       this.#interface = new TunnelInterface({
         name: config.interface.name,
@@ -83,15 +88,20 @@ export class ClientRole implements Role {
       this.#closeSockets();
       throw cause;
     }
-    this.descriptors = { tun: this.#interface.fd, sockets: [this.#service, -1, this.#discovery], rawIpv6: -1 };
+    this.descriptors = {
+      tun: this.#interface.fd,
+      sockets: [this.#service, -1, this.#discovery?.fd ?? -1],
+      rawIpv6: -1,
+    };
   }
 
   get machine(): MachineSetup {
     return { role: "client", options: this.#options(), server: undefined };
   }
 
-  attach(data: DataIsolate): void {
+  attach(data: DataIsolate, fail: (cause: Error) => void): void {
     this.#data = data;
+    this.#fail = fail;
     this.#watch = new NetworkWatch(() => this.#networkChanged());
     if (!this.#mustStandBy()) this.#askNext();
   }
@@ -102,8 +112,9 @@ export class ClientRole implements Role {
         log.info("Qualifying", { server: formatIpv4(event.server) });
         break;
       case "qualified": {
+        if (this.#standby) break; // said before the machine heard that it is out of service
         const mtu = Math.min(this.#config.interface.mtu, event.mtu ?? Infinity);
-        this.#interface.setAddress(event.address, ADDRESS_PREFIX_LENGTH, mtu);
+        this.#onInterface(() => this.#interface.setAddress(event.address, ADDRESS_PREFIX_LENGTH, mtu));
         this.#remember({ mapped: event.mapped, flags: flagsAt(event.address, 0) });
         log.info("Qualified", {
           address: formatIpv6(event.address),
@@ -115,10 +126,12 @@ export class ClientRole implements Role {
         break;
       }
       case "lost":
-        this.#interface.clearAddress();
+        this.#onInterface(() => this.#interface.clearAddress());
         if (event.reason !== "stopped") log.warn("Lost qualification", { reason: event.reason });
         break;
       case "offline":
+        // A machine that took over from another one says nothing of the address it found.
+        this.#onInterface(() => this.#interface.clearAddress());
         log.warn("No Teredo service", {
           reason: event.reason,
           hint: HINTS[event.reason] ?? "",
@@ -147,7 +160,7 @@ export class ClientRole implements Role {
 
   onDeath(): void {
     // The address stays on the interface: the successor most likely gets the same one back within milliseconds.
-    log.debug("Requalifying in a new data isolate");
+    this.#tendInterface();
   }
 
   reconfigure(config: Config): void {
@@ -168,17 +181,19 @@ export class ClientRole implements Role {
         server: running?.role === "client" ? running.server : undefined,
       });
     }
-    if (otherServers) this.#servers = this.#serverList();
+    if (otherServers) {
+      this.#asked.abort();
+      this.#servers = this.#serverList();
+    }
     if (this.#mustStandBy()) return;
     if (otherServers) this.#askNext();
   }
 
   [Symbol.dispose](): void {
-    this.#ending.abort();
+    this.#asked.abort();
     this.#watch?.[Symbol.dispose]();
-    this.#interface.clearAddress();
-    this.#interface[Symbol.dispose]();
     this.#closeSockets();
+    this.#interface[Symbol.dispose]();
   }
 
   #options(): ClientOptions {
@@ -204,7 +219,7 @@ export class ClientRole implements Role {
       log.info("Standing by while the host has native IPv6");
       const running = this.#data?.machine;
       if (running?.role === "client") this.#data?.replace({ ...running, server: undefined });
-      this.#interface.clearAddress();
+      this.#onInterface(() => this.#interface.clearAddress());
     } else if (before && !this.#standby) {
       log.info("Native IPv6 is gone: back in service");
       this.#askNext();
@@ -212,13 +227,46 @@ export class ClientRole implements Role {
     return this.#standby;
   }
 
+  /** Looks what the kernel or others did to the interface, and mends it where that is possible. */
+  #tendInterface(): void {
+    this.#onInterface(() => {
+      const state = this.#interface.change();
+      switch (state) {
+        case undefined:
+        case "up":
+          return;
+        case "down":
+          log.warn("Interface was set down: no service until it is up again", { interface: this.#interface.name });
+          return;
+        case "flushed":
+          this.#interface.restore();
+          log.info("Interface has its addresses and routes again", { interface: this.#interface.name });
+          return;
+        case "gone":
+          this.#fail(new Error(`Cannot go on: interface ${JSON.stringify(this.#interface.name)} was removed`));
+          return;
+      }
+    });
+  }
+
+  /** Does something to the interface; others may have changed it, so that a failure is no reason to end. */
+  #onInterface(work: () => void): void {
+    try {
+      work();
+    } catch (cause) {
+      log.error("Interface is not as it should be", { reason: reasonOf(cause) });
+    }
+  }
+
   /** Addresses or routes of the host changed: whatever stood on the old ones is asked for anew. */
   #networkChanged(): void {
+    this.#tendInterface();
     if (this.#mustStandBy()) return;
     const before = this.#addresses;
     this.#addresses = hostAddresses();
     if (sameValue(before.ipv4, this.#addresses.ipv4)) return;
     log.info("IPv4 addresses changed: qualifying again");
+    this.#discovery?.join(this.#addresses.ipv4);
     const running = this.#data?.machine;
     if (running?.role === "client") this.#data?.replace({ ...running, options: this.#options() });
   }
@@ -228,59 +276,42 @@ export class ClientRole implements Role {
     const list = this.#servers;
     if (this.#asking === list) return;
     this.#asking = list;
+    const ending = this.#asked.signal;
     list.next().finally(() => {
       if (this.#asking === list) this.#asking = undefined;
     }).then((server) => {
-      if (list !== this.#servers || this.#ending.signal.aborted) return;
+      if (list !== this.#servers) return;
       const running = this.#data?.machine;
       const current = running?.role === "client" ? running.server : undefined;
       // The machine keeps trying by itself: leave it alone unless there is something else to ask.
       if (current?.primary === server.primary && current.secondary === server.secondary) return;
       this.#data?.start({ primary: server.primary, secondary: server.secondary });
     }, (cause) => {
-      if (!this.#ending.signal.aborted) log.error("Server list failed", { reason: String(cause) });
+      if (!ending.aborted) log.error("Server list failed", { reason: reasonOf(cause) });
     });
   }
 
   #serverList(): ServerList {
     const { servers, secondary } = this.#config.client;
+    this.#asked = new AbortController();
+    const { signal } = this.#asked;
     const second = secondary === "auto" || secondary === "none" ? secondary : parseIpv4(secondary) ?? "auto";
     return new ServerList(servers, second, {
       resolve: resolveIpv4,
-      wait: (milliseconds) =>
-        new Promise((resolve, reject) => {
-          const timer = setTimeout(resolve, milliseconds);
-          this.#ending.signal.addEventListener("abort", () => {
-            clearTimeout(timer);
-            reject(this.#ending.signal.reason);
-          }, { once: true });
-        }),
+      wait: (milliseconds) => sleep(milliseconds, undefined, { signal }),
       random: () => crypto.getRandomValues(new Uint32Array(1))[0] / 0x1_0000_0000,
-      failed: (name, reason) => log.warn("Cannot use server", { server: name, reason }),
-      waiting: (milliseconds) => log.info("No server to ask yet", { retryInMs: Math.round(milliseconds) }),
+      failed: (name, reason) => {
+        if (!signal.aborted) log.warn("Cannot use server", { server: name, reason });
+      },
+      waiting: (milliseconds) => {
+        if (!signal.aborted) log.info("No server to ask yet", { retryInMs: Math.round(milliseconds) });
+      },
     });
   }
 
   #closeSockets(): void {
     close(this.#service);
-    if (this.#discovery >= 0) close(this.#discovery);
-  }
-}
-
-/** Opens the socket for local client discovery and prepares `service` for sending to the group; -1 (and a warning) where that fails. */
-function openDiscovery(service: number): number {
-  let descriptor = -1;
-  try {
-    descriptor = openUdp({ address: DISCOVERY_ADDRESS, port: TEREDO_PORT, reuseAddress: true });
-    for (const { address } of hostAddresses().ipv4) {
-      if (!isLoopback(address)) joinGroup(descriptor, DISCOVERY_ADDRESS, address);
-    }
-    multicastOptions(service, { ttl: DISCOVERY_TTL, loop: true });
-    return descriptor;
-  } catch (cause) {
-    log.warn("Local discovery is off", { reason: cause instanceof Error ? cause.message : String(cause) });
-    if (descriptor >= 0) close(descriptor);
-    return -1;
+    this.#discovery?.[Symbol.dispose]();
   }
 }
 

@@ -2,17 +2,19 @@
  * A daemon from start to end, for every role:
  *
  * ```
- *   open descriptors, set up the interface      with privileges
- *   become the service user
- *   start the data isolate
- *   SIGHUP: reload   SIGINT, SIGTERM: end       without
+ *   load the data isolate ─┬─ open descriptors, set up the interface     with privileges
+ *                          ▼
+ *             become the service user
+ *             run the machine in the data isolate                       without
+ *             SIGHUP: reload   SIGINT, SIGTERM: end
  * ```
  */
 
 import { getLogger } from "@logtape/logtape";
-import type { Config } from "../../config/mod.ts";
+import { type Config, ConfigError, formatIssue } from "../../config/mod.ts";
 import { dropPrivileges } from "../../ffi/privileges.ts";
 import { lookupUser } from "../../ffi/users.ts";
+import { reasonOf } from "./advice.ts";
 import { ClientRole } from "./client_role.ts";
 import { DataIsolate } from "./data_isolate.ts";
 import { RelayRole } from "./relay_role.ts";
@@ -27,25 +29,27 @@ export interface DaemonOptions {
   readonly config: Config;
   /** Reads the configuration again; throws what is wrong with it. */
   readonly reload: () => Config;
+  /** Another program in the data isolate's place, for tests. */
+  readonly worker?: URL;
 }
 
 /**
  * Runs a daemon until a signal ends it.
  * @returns the exit code, 0
- * @throws an error of one line when it cannot be set up; nothing is left behind then
+ * @throws an error of one line when it cannot be set up or cannot go on; nothing is left behind then
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const { config } = options;
   const user = serviceUser(config);
-  using role = openRole(config);
-  if (user !== undefined) dropPrivileges({ uid: user.uid, gid: user.gid, keep: role.keep });
   using data = new DataIsolate({
-    machine: role.machine,
-    descriptors: role.descriptors,
     onEvent: (event) => role.onEvent(event),
     onDeath: () => role.onDeath(),
+    ...(options.worker === undefined ? {} : { worker: options.worker }),
   });
-  role.attach(data);
+  using role = openRole(config);
+  // The service user may not be able to read the program: it has to be in memory first.
+  await data.loaded;
+  if (user !== undefined) dropPrivileges({ uid: user.uid, gid: user.gid, keep: role.keep });
 
   const ended = Promise.withResolvers<Deno.Signal>();
   const end = (signal: Deno.Signal) => () => ended.resolve(signal);
@@ -59,6 +63,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   Deno.addSignalListener("SIGTERM", onTerminate);
   Deno.addSignalListener("SIGHUP", onHangUp);
   try {
+    data.run(role.machine, role.descriptors);
+    role.attach(data, ended.reject);
     const signal = await ended.promise;
     log.info("Ending", { signal });
     await data.stop();
@@ -100,9 +106,9 @@ function reload(role: Role, running: Config, read: () => Config): Config {
     for (const key of waiting) log.warn("Key changes only at restart", { key });
     return config;
   } catch (cause) {
-    log.error("Reload refused, the old configuration goes on", {
-      reason: cause instanceof Error ? cause.message : String(cause),
-    });
+    const problems = cause instanceof ConfigError ? cause.issues.map(formatIssue) : [reasonOf(cause)];
+    for (const reason of problems) log.error("Cannot reload", { reason });
+    log.warn("The old configuration goes on");
     return running;
   }
 }

@@ -4,6 +4,9 @@
  * ```
  *   main ── postMessage, then eventfd ──▶ data
  *   main ◀──────── postMessage ───────── data      counters: shared memory
+ *
+ *   [loading] ─ loaded ─▶ [waiting] ─ run ─▶ [running] ─ died ─▶ [loading] ─▶ [running]
+ *       └─ died: loaded rejects                  └─ stop ─▶ [ended]
  * ```
  */
 
@@ -29,10 +32,8 @@ const AGAIN_WINDOW = 60_000;
 /** How long a data isolate may take to end in good order, milliseconds. */
 const STOP_TIMEOUT = 100;
 
-/** What the owner of a data isolate says and hears. */
+/** What the owner of a data isolate hears. */
 export interface DataIsolateOptions {
-  readonly machine: MachineSetup;
-  readonly descriptors: Omit<Descriptors, "wake">;
   readonly onEvent: (event: MachineEvent) => void;
   /** Called when a data isolate died, before its successor is set up: what the machine said until then is void. */
   readonly onDeath: () => void;
@@ -40,23 +41,29 @@ export interface DataIsolateOptions {
   readonly worker?: URL;
 }
 
-/** A running data isolate. Dispose of it to close what it holds. */
+/** A data isolate: made, then {@link run}, then {@link stop}ped. Dispose of it to close what it holds. */
 export class DataIsolate implements Disposable {
   readonly shared = new SharedState();
   readonly #options: DataIsolateOptions;
-  readonly #wake: number;
-  #machine: MachineSetup;
+  readonly #wake = makeEventFd();
+  #work: { readonly machine: MachineSetup; readonly descriptors: Omit<Descriptors, "wake"> } | undefined;
   #worker: Worker;
   #lastDeath = -Infinity;
+  #loaded = Promise.withResolvers<void>();
   #ready = Promise.withResolvers<void>();
   #stopped: PromiseWithResolvers<void> | undefined;
   #restart: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: DataIsolateOptions) {
     this.#options = options;
-    this.#machine = options.machine;
-    this.#wake = makeEventFd();
+    // Whoever does not wait for it does not want to hear of it either.
+    this.#loaded.promise.catch(() => {});
     this.#worker = this.#launch();
+  }
+
+  /** Resolves when the program is in memory: it reads no file afterwards. Rejects when it cannot be loaded. */
+  get loaded(): Promise<void> {
+    return this.#loaded.promise;
   }
 
   /** Resolves when the present data isolate has its machine running. */
@@ -64,36 +71,44 @@ export class DataIsolate implements Disposable {
     return this.#ready.promise;
   }
 
+  /** Runs `machine` on descriptors that stay open until this is disposed of. Once only. */
+  run(machine: MachineSetup, descriptors: Omit<Descriptors, "wake">): void {
+    this.#work = { machine, descriptors };
+    this.#postSetup();
+  }
+
   /** Lets the client qualify with `server`, now and after any restart. */
   start(server: ServerAddresses): void {
-    if (this.#machine.role === "client") this.#machine = { ...this.#machine, server };
+    const machine = this.machine;
+    if (machine?.role === "client") this.remember({ ...machine, server });
     this.#post({ type: "start", server });
   }
 
   /** Replaces the machine by one with other options, on the same descriptors. */
   replace(machine: MachineSetup): void {
-    this.#machine = machine;
-    this.#post(this.#setup());
+    this.remember(machine);
+    this.#postSetup();
   }
 
   /** Changes what a successor will be started with, without touching the running machine. */
   remember(machine: MachineSetup): void {
-    this.#machine = machine;
+    if (this.#work !== undefined) this.#work = { ...this.#work, machine };
   }
 
-  /** What the machine was last set up with. */
-  get machine(): MachineSetup {
-    return this.#machine;
+  /** What the machine was last set up with; undefined before {@link run}. */
+  get machine(): MachineSetup | undefined {
+    return this.#work?.machine;
   }
 
   /** Ends the machine in good order; returns in any case within {@link STOP_TIMEOUT} milliseconds. */
   async stop(): Promise<void> {
     clearTimeout(this.#restart);
-    this.#stopped = Promise.withResolvers<void>();
+    const stopped = this.#stopped = Promise.withResolvers<void>();
     this.#post({ type: "stop" });
-    const timeout = setTimeout(() => this.#stopped?.resolve(), STOP_TIMEOUT);
-    await this.#stopped.promise;
+    const timeout = setTimeout(() => stopped.resolve(), STOP_TIMEOUT);
+    await stopped.promise;
     clearTimeout(timeout);
+    this.#worker.terminate();
   }
 
   [Symbol.dispose](): void {
@@ -103,32 +118,29 @@ export class DataIsolate implements Disposable {
     close(this.#wake);
   }
 
-  #setup(): ToData {
-    return {
-      type: "setup",
-      machine: this.#machine,
-      descriptors: { ...this.#options.descriptors, wake: this.#wake },
-      shared: this.shared.buffer,
-    };
-  }
-
   #launch(): Worker {
     const worker = this.#options.worker === undefined
       ? new Worker(new URL("./data_worker.ts", import.meta.url), { type: "module", name: "data" })
       : new Worker(this.#options.worker, { type: "module", name: "data" });
     this.#worker = worker;
     this.shared.messages = 0;
-    worker.onmessage = (message: MessageEvent<FromData>): void => this.#receive(message.data);
+    let dead = false; // once is enough, and what a dead one still has to say is void
+    worker.onmessage = (message: MessageEvent<FromData>): void => {
+      if (!dead) this.#receive(message.data);
+    };
     worker.onerror = (error): void => {
       error.preventDefault();
-      this.#died(error.message);
+      if (!dead) this.#died(error.message);
+      dead = true;
     };
-    this.#post(this.#setup());
     return worker;
   }
 
   #receive(message: FromData): void {
     switch (message.type) {
+      case "loaded":
+        this.#loaded.resolve();
+        break;
       case "ready":
         this.#ready.resolve();
         break;
@@ -141,9 +153,21 @@ export class DataIsolate implements Disposable {
     }
   }
 
+  #postSetup(): void {
+    if (this.#work === undefined) return;
+    const { machine, descriptors } = this.#work;
+    this.#post({
+      type: "setup",
+      machine,
+      descriptors: { ...descriptors, wake: this.#wake },
+      shared: this.shared.buffer,
+    });
+  }
+
+  /** Counted after it was posted: whoever has seen the count can rely on the message coming. */
   #post(message: ToData): void {
-    this.shared.messages++;
     this.#worker.postMessage(message);
+    this.shared.messages++;
     signalEventFd(this.#wake);
   }
 
@@ -153,11 +177,18 @@ export class DataIsolate implements Disposable {
       this.#stopped.resolve();
       return;
     }
+    if (this.#work === undefined) {
+      this.#loaded.reject(new Error(`Cannot load the data isolate: ${reason}`));
+      return;
+    }
     const delay = performance.now() - this.#lastDeath < AGAIN_WINDOW ? RESTART_DELAY_AGAIN : RESTART_DELAY;
     this.#lastDeath = performance.now();
     log.error("Data isolate died", { reason, restartInMs: delay });
     this.#ready = Promise.withResolvers<void>();
+    this.#restart = setTimeout(() => {
+      this.#launch();
+      this.#postSetup();
+    }, delay);
     this.#options.onDeath();
-    this.#restart = setTimeout(() => this.#launch(), delay);
   }
 }

@@ -37,7 +37,7 @@ async function run(): Promise<void> {
     if (path === undefined) return;
     path.runUntilWoken();
     // The eventfd is signalled after the message was posted, yet the message may need a few turns to arrive.
-    for (let turns = 0; turns < 100 && received < path.messagesSent; turns++) await turn();
+    while (received < path.messagesSent) await turn();
   }
 }
 
@@ -53,3 +53,5 @@ self.onmessage = (message: MessageEvent<ToData>): void => {
     }, 0);
   });
 };
+
+post({ type: "loaded" });

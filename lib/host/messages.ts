@@ -41,8 +41,9 @@ export type ToData =
   | { readonly type: "start"; readonly server: ServerAddresses }
   | { readonly type: "stop" };
 
-/** Data to main. */
+/** Data to main. `loaded` comes first, once the program is in memory and can take a `setup`. */
 export type FromData =
+  | { readonly type: "loaded" }
   | { readonly type: "ready" }
   | { readonly type: "event"; readonly event: MachineEvent }
   | { readonly type: "stopped" };

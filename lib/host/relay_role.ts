@@ -7,9 +7,11 @@ import { openUdp } from "../../ffi/udp.ts";
 import type { MachineEvent } from "../core/events.ts";
 import { formatEndpoint, parseIpv4 } from "../wire/ipv4.ts";
 import { formatIpv6, parseIpv6Prefix } from "../wire/ipv6_address.ts";
+import { BIND_ADVICE, withAdvice } from "./advice.ts";
 import type { DataIsolate } from "./data_isolate.ts";
 import { hostAddresses } from "./host_addresses.ts";
 import type { Descriptors, MachineSetup } from "./messages.ts";
+import { NetworkWatch } from "./network_watch.ts";
 import { relayOptions } from "./options.ts";
 import type { Role } from "./role.ts";
 import { TunnelInterface } from "./tunnel_interface.ts";
@@ -24,19 +26,15 @@ export class RelayRole implements Role {
   readonly #service: number;
   #config: RelayConfig;
   #data: DataIsolate | undefined;
+  #fail: (cause: Error) => void = () => {};
+  #watch: NetworkWatch | undefined;
 
   constructor(config: RelayConfig) {
     this.#config = config;
-    this.#service = openUdp({ address: parseIpv4(config.bind.address) ?? 0, port: config.bind.port });
+    const { address, port } = config.bind;
+    this.#service = withAdvice(BIND_ADVICE, () => openUdp({ address: parseIpv4(address) ?? 0, port }));
     try {
-      this.#interface = new TunnelInterface({
-        name: config.interface.name,
-        mtu: config.interface.mtu,
-        metric: config.interface.metric,
-        policyTable: 0,
-      });
-      const prefix = parseIpv6Prefix(config.teredo.prefix);
-      if (prefix !== undefined) this.#interface.addRoute(prefix.address, prefix.length);
+      this.#interface = openInterface(config);
     } catch (cause) {
       close(this.#service);
       throw cause;
@@ -49,12 +47,14 @@ export class RelayRole implements Role {
     }
   }
 
-  get machine(): MachineSetup {
+  get machine(): Extract<MachineSetup, { role: "relay" }> {
     return { role: "relay", options: relayOptions(this.#config, hostAddresses()) };
   }
 
-  attach(data: DataIsolate): void {
+  attach(data: DataIsolate, fail: (cause: Error) => void): void {
     this.#data = data;
+    this.#fail = fail;
+    this.#watch = new NetworkWatch(() => this.#networkChanged(), { routes: false });
     log.info("Relaying", { prefix: this.#config.teredo.prefix, interface: this.#interface.name });
   }
 
@@ -71,7 +71,9 @@ export class RelayRole implements Role {
     }
   }
 
-  onDeath(): void {}
+  onDeath(): void {
+    this.#tendInterface();
+  }
 
   reconfigure(config: Config): void {
     if (config.role !== "relay") return;
@@ -80,10 +82,58 @@ export class RelayRole implements Role {
     if (JSON.stringify([config.relay, config.limits]) !== before) this.#data?.replace(this.machine);
   }
 
+  /** Looks what others did to the interface. Mending takes a privilege that a relay has given up. */
+  #tendInterface(): void {
+    const name = this.#interface.name;
+    const state = this.#interface.change();
+    switch (state) {
+      case undefined:
+      case "up":
+        return;
+      case "down":
+        log.warn("Interface was set down: no service until a restart", { interface: name });
+        return;
+      case "flushed":
+        this.#fail(new Error(`Cannot go on: interface ${JSON.stringify(name)} was set down and lost its routes`));
+        return;
+      case "gone":
+        this.#fail(new Error(`Cannot go on: interface ${JSON.stringify(name)} was removed`));
+        return;
+    }
+  }
+
+  /** What the machine knows of this host's addresses must stay true. */
+  #networkChanged(): void {
+    this.#tendInterface();
+    const { machine } = this;
+    const running = this.#data?.machine;
+    if (running?.role !== "relay" || sameValue(running.options, machine.options)) return;
+    log.info("Addresses of this host changed");
+    this.#data?.replace(machine);
+  }
+
   [Symbol.dispose](): void {
+    this.#watch?.[Symbol.dispose]();
     this.#interface[Symbol.dispose]();
     close(this.#service);
   }
+}
+
+function openInterface(config: RelayConfig): TunnelInterface {
+  const { name, mtu, metric } = config.interface;
+  const tunnel = new TunnelInterface({ name, mtu, metric, policyTable: 0 });
+  try {
+    const prefix = parseIpv6Prefix(config.teredo.prefix);
+    if (prefix !== undefined) tunnel.addRoute(prefix.address, prefix.length);
+    return tunnel;
+  } catch (cause) {
+    tunnel[Symbol.dispose]();
+    throw cause;
+  }
+}
+
+function sameValue(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** Whether the kernel forwards IPv6 packets between interfaces; true where it does not say. */

@@ -12,8 +12,8 @@ export interface Role extends Disposable {
   readonly keep: readonly "NET_ADMIN"[];
   /** The machine to start with. */
   readonly machine: MachineSetup;
-  /** Called once the data isolate exists. */
-  attach(data: DataIsolate): void;
+  /** Called once the data isolate runs; `fail` ends the daemon with that error. */
+  attach(data: DataIsolate, fail: (cause: Error) => void): void;
   /** A transition of the machine. */
   onEvent(event: MachineEvent): void;
   /** The data isolate died: what its machine said until then is void. */

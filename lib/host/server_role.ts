@@ -2,12 +2,14 @@
 
 import { getLogger } from "@logtape/logtape";
 import type { Config, ServerConfig } from "../../config/mod.ts";
+import type { Hints } from "../../ffi/errno.ts";
 import { close } from "../../ffi/io.ts";
 import { openRawIpv6 } from "../../ffi/raw_ipv6.ts";
 import { openUdp } from "../../ffi/udp.ts";
 import type { MachineEvent } from "../core/events.ts";
 import { formatIpv4 } from "../wire/ipv4.ts";
 import { TEREDO_PORT } from "../wire/teredo_address.ts";
+import { withAdvice } from "./advice.ts";
 import type { DataIsolate } from "./data_isolate.ts";
 import { hostAddresses } from "./host_addresses.ts";
 import type { Descriptors, MachineSetup } from "./messages.ts";
@@ -15,6 +17,16 @@ import { serverOptions } from "./options.ts";
 import type { Role } from "./role.ts";
 
 const log = getLogger(["miredo", "server"]);
+
+const ADVICE: Hints = {
+  EADDRINUSE: "the port is in use: end the Teredo server or client that holds it",
+  EADDRNOTAVAIL: "the address is not one of this host's: give it to an interface, or serve with one that is",
+};
+
+/** For a second address that was only taken for granted. */
+const GUESSED_ADVICE: Hints = {
+  EADDRNOTAVAIL: 'it is not one of this host\'s: server.secondary_address = "none" serves with one address',
+};
 
 /** A server. */
 export class ServerRole implements Role {
@@ -28,8 +40,11 @@ export class ServerRole implements Role {
     const { primary, secondary } = serverOptions(config, hostAddresses());
     const open: number[] = [];
     try {
-      open.push(openUdp({ address: primary, port: TEREDO_PORT }));
-      open.push(secondary === undefined ? -1 : openUdp({ address: secondary, port: TEREDO_PORT }));
+      open.push(withAdvice(ADVICE, () => openUdp({ address: primary, port: TEREDO_PORT })));
+      const advice = config.server.secondary_address === "auto" ? { ...ADVICE, ...GUESSED_ADVICE } : ADVICE;
+      open.push(
+        secondary === undefined ? -1 : withAdvice(advice, () => openUdp({ address: secondary, port: TEREDO_PORT })),
+      );
       open.push(config.server.native_forwarding ? openRawIpv6() : -1);
     } catch (cause) {
       open.filter((descriptor) => descriptor >= 0).forEach(close);

@@ -67,6 +67,7 @@ export class TunnelInterface implements Disposable {
   readonly #netlink: Netlink;
   readonly #routes: RouteChange[] = [];
   #given: Given | undefined;
+  #known: InterfaceState = "up";
 
   constructor(options: InterfaceOptions) {
     this.#options = options;
@@ -83,7 +84,6 @@ export class TunnelInterface implements Disposable {
       refuseWithoutIpv6(tun.name);
       this.#netlink.setLink(index, { multicast: false, noAddressGeneration: true, mtu: options.mtu });
       refuseAdvertisements(tun.name);
-      silence(tun.name);
       this.#netlink.setLink(index, { up: true });
       this.#addLinkLocal();
       this.#removeRules(); // of one that was killed
@@ -94,8 +94,15 @@ export class TunnelInterface implements Disposable {
     }
   }
 
-  /** How the kernel has it now. */
-  get state(): InterfaceState {
+  /** How the kernel has it now, if that is news since the last call; "flushed" is until it is {@link restore}d. */
+  change(): InterfaceState | undefined {
+    const state = this.#state();
+    const news = state !== this.#known || state === "flushed";
+    this.#known = state;
+    return news ? state : undefined;
+  }
+
+  #state(): InterfaceState {
     const link = this.#netlink.link(this.index);
     if (link === undefined) return "gone";
     if (!link.up) return "down";
@@ -216,15 +223,6 @@ function isIpv6Missing(): boolean {
   }
 }
 
-/** Keeps the kernel from soliciting routers in the tunnel. Where it cannot be set, the machine drops what comes of it. */
-function silence(name: string): void {
-  try {
-    setIpv6Setting(name, "accept_ra", 0);
-  } catch (cause) {
-    if (!(cause instanceof SystemError)) throw cause;
-  }
-}
-
 /**
  * Keeps the kernel from soliciting routers in the tunnel, which it does on any interface that has a link-local address. Where /proc/sys
  * is read-only (in containers) it goes on soliciting, and the machine drops what it sends.
@@ -233,6 +231,6 @@ function refuseAdvertisements(name: string): void {
   try {
     setIpv6Setting(name, "accept_ra", 0);
   } catch (cause) {
-    if (!(cause instanceof SystemError) || !["EROFS", "EACCES"].includes(cause.code)) throw cause;
+    if (!(cause instanceof SystemError)) throw cause;
   }
 }
