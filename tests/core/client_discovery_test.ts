@@ -9,6 +9,7 @@ import {
   B_SERVER,
   data,
   Fixture,
+  FROM_PRIMARY,
   isBubble,
   PRIMARY,
   QUIET,
@@ -131,6 +132,32 @@ Deno.test("[RCV-13] without a discovery bubble from there, a local endpoint prov
   fixture.discover(ANNOUNCEMENT, C_LOCAL);
   fixture.take();
   fixture.drops("spoofed-source", () => fixture.receive(packet(C, A), { ...C_LOCAL, port: 51_001 }));
+  fixture.drops("spoofed-source", () => fixture.receive(packet(C, A), { ...C_LOCAL, address: ip4("192.168.1.78") }));
+});
+
+Deno.test("[RCV-20] an indirect bubble of a local peer whose entry has expired is answered to its mapping, for it may have moved", () => {
+  const fixture = Fixture.qualified(ON);
+  fixture.discover(ANNOUNCEMENT, C_LOCAL);
+  fixture.receive(packet(C, A), C_LOCAL);
+  fixture.take();
+  fixture.receive(packet(C, A), FROM_PRIMARY);
+  assert.deepEqual(fixture.udp().map(({ port }) => port), [C_LOCAL.port]);
+  fixture.pass(30_000);
+  fixture.take();
+  fixture.receive(packet(C, A), FROM_PRIMARY);
+  assert.deepEqual(fixture.udp().map(({ port }) => port), [C_MAPPED.port]);
+});
+
+Deno.test("[MNT-06 XMT-05] with a new address the link is taken for another one: local endpoints are forgotten", () => {
+  const fixture = Fixture.qualified({ localDiscovery: true });
+  fixture.discover(ANNOUNCEMENT, C_LOCAL);
+  fixture.pass(30_000);
+  fixture.advertise(fixture.solicitation(), { origin: { ...A_MAPPED, port: 4097 } });
+  const { state } = fixture.client;
+  assert.ok(state.status === "qualified" && state.mapped.port === 4097);
+  fixture.take();
+  fixture.send(data(state.address, C));
+  assert.deepEqual(fixture.udp().filter(isBubble)[0].port, C_MAPPED.port);
 });
 
 Deno.test("[LOC-08 RCV-16] a trusted local peer that announces another endpoint is answered there, and moves with its next bubble", () => {

@@ -38,6 +38,7 @@ interface Outcome {
   /** Interval the client refreshes with at the end, seconds. */
   readonly result: number;
   readonly outputs: readonly Output[];
+  readonly fixture: Fixture;
 }
 
 /** Runs the procedure against a server, and a NAT that keeps an idle mapping of the second port for `lifetime` seconds. */
@@ -75,7 +76,7 @@ function determine(lifetime: number): Outcome {
   if (!tried[tried.length - 1].endsWith("+")) tried[tried.length - 1] += "-";
   const { state } = fixture.client;
   assert.ok(state.status === "qualified");
-  return { tried, result: state.refreshInterval / 1000, outputs: all };
+  return { tried, result: state.refreshInterval / 1000, outputs: all, fixture };
 }
 
 /** The solicitation in a datagram, if it is one. */
@@ -207,4 +208,11 @@ Deno.test("[RID-08 MNT-06] a lost address ends the procedure, and the interval i
   fixture.take();
   fixture.client.start(SERVER, fixture.now);
   assert.deepEqual(fixture.take()[0], { kind: "close", socket: SECOND_SOCKET });
+
+  const { fixture: raised, result } = determine(100);
+  assert.equal(result, 90);
+  raised.client.start({ primary: PRIMARY, secondary: undefined }, raised.now);
+  raised.advertise(raised.solicitation());
+  const { state } = raised.client;
+  assert.ok(state.status === "qualified" && state.refreshInterval === 30_000);
 });

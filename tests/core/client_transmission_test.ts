@@ -202,7 +202,8 @@ Deno.test("[BUB-02 XMT-11] 300 s after the last bubble the peer is tried again, 
   fixture.pass(20_000);
   fixture.take();
   fixture.send(data(A, B));
-  assert.equal(icmpv6Error(fixture.ipv6()[0]).code, 3, "no bubble is allowed: told at once");
+  const refused = fixture.take();
+  assert.deepEqual(refused.map(({ kind }) => kind), ["ipv6"], "no bubble is allowed: told at once, without an event");
   fixture.pass(285_990);
   fixture.take();
   fixture.send(data(A, B));
@@ -286,6 +287,16 @@ Deno.test("[XMT-15] peers under negotiation are bounded; given-up ones make room
   fixture.take();
   fixture.send(data(A, peer(2)));
   assert.equal(fixture.udp().filter(isBubble).length, 2);
+
+  // One that was given up and then healed makes no room twice.
+  const healed = Fixture.qualified({ ...QUIET, maxPending: 1 });
+  healed.send(data(A, peer(0)));
+  healed.pass(8000);
+  healed.receive(packet(peer(0), A), { address: ip4("192.0.2.11"), port: 1000 });
+  healed.send(data(A, peer(1)));
+  healed.pass(8000);
+  healed.send(data(A, peer(2)));
+  assert.equal(healed.bench.count("peer-table-full"), 0);
 });
 
 Deno.test("[XMT-15] the peer list is bounded: new peers take the place of expired and untrusted ones, never of good ones", () => {
@@ -307,5 +318,8 @@ Deno.test("[XMT-15] idle entries are removed in time, without being asked for", 
   fixture.trustB();
   fixture.pass(400_000);
   assert.equal(fixture.bench.count("peers_expired"), 1);
+  fixture.send(data(A, B));
+  fixture.pass(400_000);
+  assert.equal(fixture.bench.count("peers_expired"), 2, "those that never answered too");
   assert.ok(fixture.client.nextTimer() > fixture.now + 1_000_000, "with an empty list nothing has to be looked at");
 });
