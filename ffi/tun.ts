@@ -6,7 +6,7 @@
 
 import { EINVAL } from "./abi/errno.ts";
 import { O_NONBLOCK, O_RDWR } from "./abi/file.ts";
-import { IFF_NO_PI, IFF_TUN, IFF_VNET_HDR, IFNAMSIZ, ifreq, TUNSETIFF } from "./abi/tun.ts";
+import { IFF_NO_PI, IFF_TUN, IFF_VNET_HDR, IFNAMSIZ, ifreq, TUNGETIFF, TUNSETIFF, TUNSETOFFLOAD } from "./abi/tun.ts";
 import { check, type Hints, SystemError } from "./errno.ts";
 import { close, openFile } from "./io.ts";
 import { libc } from "./libc.ts";
@@ -62,4 +62,20 @@ export function openTun(name: string, options: { readonly vnetHeader?: boolean }
     throw error;
   }
   return { fd, name: readCString(request.subarray(0, IFNAMSIZ), ifreq.ifr_name) };
+}
+
+/** Whether every packet of this TUN has a struct virtio_net_hdr before it. */
+export function hasVnetHeader(fd: number): boolean {
+  const request = new Uint8Array(new ArrayBuffer(ifreq.size));
+  if (libc().ioctl(fd, TUNGETIFF, request) < 0) return false;
+  return (new DataView(request.buffer).getUint16(ifreq.ifr_flags, true) & IFF_VNET_HDR) !== 0;
+}
+
+/**
+ * Says what the reader of a TUN with virtio header takes on itself: packets then arrive without checksum, or as super-packets to be cut.
+ * @param flags TUN_F_* of abi/offload.ts
+ * @returns whether the kernel knows all of them
+ */
+export function setTunOffload(fd: number, flags: number): boolean {
+  return libc().ioctlNumber(fd, TUNSETOFFLOAD, flags) === 0;
 }
