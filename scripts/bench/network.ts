@@ -1,0 +1,115 @@
+/**
+ * Hosts that are network namespaces of the kernel, joined by veth pairs. Their names hold the number of this process, so that several
+ * benchmarks may run at once, and what a killed one left behind is known for what it is.
+ */
+
+import { attempt, run } from "./command.ts";
+
+const PREFIX = "miredo-bench";
+
+/** One end of a link. */
+export interface End {
+  readonly host: Host;
+  readonly device: string;
+  /** Addresses with prefix length, of either family. */
+  readonly addresses: readonly string[];
+}
+
+/** A network namespace. */
+export class Host {
+  readonly name: string;
+  readonly namespace: string;
+  /** The veth ends it has. */
+  readonly devices: string[] = [];
+
+  constructor(name: string) {
+    this.name = name;
+    this.namespace = `${PREFIX}-${Deno.pid}-${name}`;
+  }
+
+  /** The command line that runs `argv` here. */
+  inside(argv: readonly string[]): string[] {
+    return ["ip", "netns", "exec", this.namespace, ...argv];
+  }
+
+  /** Runs a command here that must succeed. @returns its standard output */
+  run(...argv: string[]): Promise<string> {
+    return run(this.inside(argv));
+  }
+
+  /** Runs lines of ip(8) here, `link set eth0 up`. */
+  async ip(...lines: string[]): Promise<void> {
+    await run(["ip", "-n", this.namespace, "-batch", "-"], { input: `${lines.join("\n")}\n` });
+  }
+
+  /** Sets sysctls here, `net.ipv4.ip_forward=1`. */
+  async sysctl(...settings: string[]): Promise<void> {
+    await this.run("sysctl", "-qw", ...settings);
+  }
+
+  /** Loads rules of nft(8) here. */
+  async nft(rules: string): Promise<void> {
+    await run(this.inside(["nft", "-f", "-"]), { input: rules });
+  }
+}
+
+/** A set of hosts and links that is taken down as one. */
+export class Network {
+  readonly #hosts: Host[] = [];
+
+  /** Makes a host with nothing but its loopback interface. */
+  async host(name: string): Promise<Host> {
+    const host = new Host(name);
+    this.#hosts.push(host);
+    await run(["ip", "netns", "add", host.namespace]);
+    await host.ip("link set lo up");
+    return host;
+  }
+
+  /** Joins two hosts. */
+  async link(one: End, other: End): Promise<void> {
+    await one.host.ip(
+      `link add ${one.device} type veth peer name ${other.device} netns ${other.host.namespace}`,
+    );
+    for (const { host, device, addresses } of [one, other]) {
+      host.devices.push(device);
+      await host.ip(
+        `link set ${device} up`,
+        ...addresses.map((address) => `addr add ${address} dev ${device}${address.includes(":") ? " nodad" : ""}`),
+      );
+    }
+  }
+
+  /** Turns a feature of ethtool(8) on or off on every veth. @returns whether the kernel took it everywhere */
+  async feature(name: string, on: boolean): Promise<boolean> {
+    let taken = true;
+    for (const host of this.#hosts) {
+      for (const device of host.devices) {
+        const { code } = await attempt(host.inside(["ethtool", "-K", device, name, on ? "on" : "off"]));
+        taken &&= code === 0;
+      }
+    }
+    return taken;
+  }
+
+  /** Removes every host; links go with them. */
+  async remove(): Promise<void> {
+    for (const host of this.#hosts.splice(0)) await attempt(["ip", "netns", "del", host.namespace]);
+  }
+}
+
+/** Removes what benchmarks that were killed left behind. */
+export async function removeLeftovers(): Promise<void> {
+  const { stdout } = await attempt(["ip", "netns", "list"]);
+  for (const match of stdout.matchAll(new RegExp(`^${PREFIX}-(\\d+)-\\S+`, "gm"))) {
+    if (!alive(Number(match[1]))) await attempt(["ip", "netns", "del", match[0]]);
+  }
+}
+
+function alive(pid: number): boolean {
+  try {
+    return Deno.statSync(`/proc/${pid}`).isDirectory;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,151 @@
+/** Collects what was measured, and shows it: medians and ratios as a table, every value as JSON. */
+
+/** Who was measured. A pair is named after the end that sends first. */
+export const SUBJECTS = ["ours", "debian", "ours-debian", "debian-ours", "vxlan"] as const;
+export type Subject = (typeof SUBJECTS)[number];
+
+/** One figure of the report. */
+export interface Measure {
+  readonly name: string;
+  /** What it is, in words. */
+  readonly title: string;
+  readonly unit: string;
+  /** Which way is better. */
+  readonly better: "more" | "less";
+  /** What ours is to reach: times Debian's, or a figure in the measure's unit. */
+  readonly goal?: { readonly times: number } | { readonly figure: number };
+}
+
+/** The middle of several values; of an even number, the mean of the middle two. NaN for none. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((one, other) => one - other);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** The value that a share (0 to 1) of all values does not exceed. NaN for none. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((one, other) => one - other);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN;
+}
+
+/** Three significant digits, without an exponent. */
+export function figure(value: number): string {
+  if (!Number.isFinite(value)) return "-";
+  if (Math.abs(value) >= 100) return Math.round(value).toString();
+  return value.toPrecision(3).replace(/\.?0+$/, "");
+}
+
+/** What a run of the benchmark found. */
+export class Results {
+  readonly #measures: ReadonlyMap<string, Measure>;
+  readonly #values = new Map<string, Map<Subject, number[]>>();
+  readonly #skipped: { readonly name: string; readonly why: string }[] = [];
+  readonly #failed: { readonly name: string; readonly why: string }[] = [];
+
+  constructor(measures: readonly Measure[]) {
+    this.#measures = new Map(measures.map((measure) => [measure.name, measure]));
+  }
+
+  /** Takes one value. Values that are not numbers (a rate over no packets) are left out. */
+  add(name: string, subject: Subject, value: number): void {
+    if (!this.#measures.has(name)) throw new Error(`Cannot take a value of "${name}": no such measure`);
+    if (!Number.isFinite(value)) return;
+    const bySubject = this.#values.get(name) ?? new Map<Subject, number[]>();
+    this.#values.set(name, bySubject);
+    bySubject.set(subject, [...(bySubject.get(subject) ?? []), value]);
+  }
+
+  /** Notes what could not be measured here, once. */
+  skip(name: string, why: string): void {
+    if (!this.#skipped.some((skipped) => skipped.name === name)) this.#skipped.push({ name, why });
+  }
+
+  /** Notes what went wrong. */
+  fail(name: string, why: string): void {
+    this.#failed.push({ name, why });
+  }
+
+  get failures(): number {
+    return this.#failed.length;
+  }
+
+  /** The median of a measure, NaN when there is none. */
+  median(name: string, subject: Subject): number {
+    return median(this.#values.get(name)?.get(subject) ?? []);
+  }
+
+  #ratio(name: string): number {
+    return this.median(name, "ours") / this.median(name, "debian");
+  }
+
+  /** What is to be reached, and whether it is: `">= 10x  yes"`. */
+  #goal(measure: Measure): string {
+    if (measure.goal === undefined) return "";
+    const sign = measure.better === "more" ? "≥" : "≤";
+    const times = "times" in measure.goal;
+    const bound = "times" in measure.goal ? measure.goal.times : measure.goal.figure;
+    const value = times ? this.#ratio(measure.name) : this.median(measure.name, "ours");
+    const met = measure.better === "more" ? value >= bound : value <= bound;
+    return `${sign} ${bound}${times ? "×" : ""}${Number.isNaN(value) ? "" : met ? " met" : " missed"}`;
+  }
+
+  /** The measures that have values, in the order of the catalogue. */
+  #measured(): Measure[] {
+    return [...this.#measures.values()].filter((measure) => this.#values.has(measure.name));
+  }
+
+  /** The report as a Markdown table, with what was skipped and what failed below. */
+  table(): string {
+    const used = new Set(this.#measured().flatMap(({ name }) => [...(this.#values.get(name)?.keys() ?? [])]));
+    const extra = SUBJECTS.filter((subject) => subject !== "ours" && subject !== "debian" && used.has(subject));
+    const rows = [["measure", "unit", "ours", "Debian", "ratio", "goal", ...extra.map((subject) => TITLES[subject])]];
+    for (const measure of this.#measured()) {
+      const ratio = this.#ratio(measure.name);
+      rows.push([
+        measure.title,
+        measure.unit,
+        figure(this.median(measure.name, "ours")),
+        figure(this.median(measure.name, "debian")),
+        Number.isFinite(ratio) ? `${figure(ratio)}×` : "",
+        this.#goal(measure),
+        ...extra.map((subject) => figure(this.median(measure.name, subject))),
+      ].map((cell) => cell === "-" ? "" : cell));
+    }
+    const lines = rows.length > 1 ? layOut(rows) : [];
+    for (const { name, why } of this.#skipped) lines.push("", `Skipped ${name}: ${why}`);
+    for (const { name, why } of this.#failed) lines.push("", `Failed ${name}: ${why}`);
+    return lines.join("\n");
+  }
+
+  /** Everything, for programs. */
+  json(about: Readonly<Record<string, unknown>>): string {
+    const measures = this.#measured().map((measure) => ({
+      ...measure,
+      subjects: Object.fromEntries(
+        [...(this.#values.get(measure.name) ?? [])].map((
+          [subject, values],
+        ) => [subject, { median: median(values), values }]),
+      ),
+      ratio: Number.isFinite(this.#ratio(measure.name)) ? this.#ratio(measure.name) : null,
+    }));
+    return JSON.stringify({ schema: 1, ...about, measures, skipped: this.#skipped, failed: this.#failed }, null, 2);
+  }
+}
+
+const TITLES: Readonly<Record<Subject, string>> = {
+  "ours": "ours",
+  "debian": "Debian",
+  "ours-debian": "ours → Debian",
+  "debian-ours": "Debian → ours",
+  "vxlan": "VXLAN",
+};
+
+/** A Markdown table whose columns stand below each other: the first two to the left, figures to the right. */
+function layOut(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0].map((_, column) => Math.max(3, ...rows.map((row) => row[column].length)));
+  const line = (row: readonly string[]): string =>
+    `| ${row.map((cell, i) => i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join(" | ")} |`;
+  const rule = `|${widths.map((width, i) => i < 2 ? "-".repeat(width + 2) : "-".repeat(width + 1) + ":").join("|")}|`;
+  return [line(rows[0]), rule, ...rows.slice(1).map(line)];
+}
