@@ -85,19 +85,33 @@ export class Poller {
   }
 }
 
+/** A descriptor and what it is waited for: `POLLIN`, `POLLOUT` or both. */
+export interface Wanted {
+  readonly fd: number;
+  readonly events: number;
+}
+
 /**
- * Waits on another thread, so that timers and signals of this isolate go on, until one of `fds` is readable. It cannot be called off:
- * put an eventfd among `fds` to end it early.
+ * Waits on another thread, so that timers and signals of this isolate go on, until one of `wanted` is ready. It cannot be called off:
+ * put an eventfd among them to end it early.
  * @param timeoutMs whole milliseconds, -1 for ever
+ * @returns what each is ready for, in their order; all 0 when the time is over or a signal came
+ */
+export async function waitAside(wanted: readonly Wanted[], timeoutMs = -1): Promise<readonly number[]> {
+  const memory = nativeBuffer(new ArrayBuffer(Math.max(wanted.length, 1) * pollfd.size));
+  wanted.forEach(({ fd, events }, i) => {
+    memory.view.setInt32(i * pollfd.size + pollfd.fd, fd, true);
+    memory.view.setInt16(i * pollfd.size + pollfd.events, events, true);
+  });
+  const ready = await libc().pollAside(memory.pointer(0), wanted.length, timeoutMs);
+  return wanted.map((_, i) => ready <= 0 ? 0 : memory.view.getInt16(i * pollfd.size + pollfd.revents, true));
+}
+
+/**
+ * {@link waitAside} for reading.
  * @returns those that are readable (or broken); empty when the time is over or a signal came
  */
 export async function waitReadable(fds: readonly number[], timeoutMs = -1): Promise<readonly number[]> {
-  const memory = nativeBuffer(new ArrayBuffer(Math.max(fds.length, 1) * pollfd.size));
-  fds.forEach((fd, i) => {
-    memory.view.setInt32(i * pollfd.size + pollfd.fd, fd, true);
-    memory.view.setInt16(i * pollfd.size + pollfd.events, POLLIN, true);
-  });
-  const ready = await libc().pollAside(memory.pointer(0), fds.length, timeoutMs);
-  if (ready <= 0) return [];
-  return fds.filter((_, i) => memory.view.getInt16(i * pollfd.size + pollfd.revents, true) !== 0);
+  const ready = await waitAside(fds.map((fd) => ({ fd, events: POLLIN })), timeoutMs);
+  return fds.filter((_, i) => ready[i] !== 0);
 }

@@ -39,6 +39,16 @@ export const symbols = {
   ioctlNumber: { name: "ioctl", parameters: ["i32", "u32", "u32"], result: "i32" },
   // int eventfd(unsigned int initval, int flags);
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  // int mkdir(const char *pathname, mode_t mode);
+  mkdir: { parameters: ["buffer", "u32"], result: "i32" },
+  // int unlink(const char *pathname);
+  unlink: { parameters: ["buffer"], result: "i32" },
+  // int chmod(const char *pathname, mode_t mode);
+  chmod: { parameters: ["buffer", "u32"], result: "i32" },
+  // int lchown(const char *pathname, uid_t owner, gid_t group);
+  lchown: { parameters: ["buffer", "u32", "u32"], result: "i32" },
+  // mode_t umask(mode_t mask);  of the process
+  umask: { parameters: ["u32"], result: "u32" },
   // DIR *opendir(const char *name);
   opendir: { parameters: ["buffer"], result: "pointer" },
   // struct dirent *readdir(DIR *dirp);
@@ -55,6 +65,12 @@ export const symbols = {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int bind(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  // int listen(int sockfd, int backlog);
+  listen: { parameters: ["i32", "i32"], result: "i32" },
+  // int accept4(int sockfd, struct sockaddr *addr, socklen_t *addrlen, int flags);
+  accept4: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
+  // int connect(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   // int getsockname(int sockfd, struct sockaddr *addr, socklen_t *addrlen);
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int setsockopt(int sockfd, int level, int optname, const void *optval, socklen_t optlen);
@@ -83,6 +99,8 @@ export const symbols = {
 
   // int getpwnam_r(const char *name, struct passwd *pwd, char *buf, size_t buflen, struct passwd **result);
   getpwnam_r: { parameters: ["buffer", "buffer", "buffer", "u32", "buffer"], result: "i32" },
+  // int getgrnam_r(const char *name, struct group *grp, char *buf, size_t buflen, struct group **result);
+  getgrnam_r: { parameters: ["buffer", "buffer", "buffer", "u32", "buffer"], result: "i32" },
 
   // int setgroups(size_t size, const gid_t *list);  all threads
   setgroups: { parameters: ["u32", "buffer"], result: "i32" },

@@ -6,7 +6,7 @@
  * ```
  *   main.ts ─▶ lib/cli ─▶ lib/host ───▶ lib/core ─▶ lib/wire        tests, scripts ─▶ everything
  *                 │    └▶ lib/control ─▶ ┘
- *                 │       lib/host ─▶ ffi
+ *                 │       lib/host ─▶ ffi, lib/control
  *                 └─────▶ config ◀─ lib/host
  * ```
  *
@@ -38,7 +38,7 @@ type Room = (typeof ROOMS)[number];
 const ARROWS: Readonly<Record<Room, readonly Room[] | "*">> = {
   "main.ts": ["lib/cli"],
   "lib/cli": ["lib/host", "lib/control", "lib/core", "lib/wire", "config"],
-  "lib/host": ["lib/core", "lib/wire", "ffi", "config"],
+  "lib/host": ["lib/control", "lib/core", "lib/wire", "ffi", "config"],
   "lib/control": ["lib/core", "lib/wire"],
   "lib/core": ["lib/wire"],
   "lib/wire": [],

@@ -33,3 +33,6 @@ export const passwd = {
   pw_dir: 32,
   pw_shell: 40,
 } as const;
+
+/** `grp.h`: a line of the group database. */
+export const group = { size: 32, gr_name: 0, gr_passwd: 8, gr_gid: 16, gr_mem: 24 } as const;

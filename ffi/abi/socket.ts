@@ -6,9 +6,11 @@
  */
 
 export const AF_UNSPEC = 0;
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 
+export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0o4000;
@@ -41,6 +43,7 @@ export const IP_MULTICAST_ALL = 49;
 
 export const ICMP6_FILTER = 1;
 
+export const MSG_NOSIGNAL = 0x4000;
 export const MSG_TRUNC = 0x20;
 
 export const EAI_BADFLAGS = -1;
@@ -68,6 +71,9 @@ export const sockaddr_in6 = {
   sin6_addr: 8,
   sin6_scope_id: 24,
 } as const;
+
+/** `sys/un.h`: the path ends with a NUL octet. */
+export const sockaddr_un = { size: 110, sun_family: 0, sun_path: 2 } as const;
 
 /** `bits/types/struct_iovec.h`: an address and a length of 64 bits each. */
 export const iovec = { size: 16, iov_base: 0, iov_len: 8 } as const;

@@ -31,7 +31,7 @@ const PARTS: readonly Part[] = [
   { name: "file", headers: ["fcntl.h", "poll.h", "time.h", "dirent.h", "sys/eventfd.h"], table: { ...file } },
   {
     name: "socket",
-    headers: ["sys/socket.h", "sys/time.h", "sys/uio.h", "netinet/in.h", "netinet/ip.h", "netinet/icmp6.h", "netdb.h"],
+    headers: ["sys/socket.h", "sys/time.h", "sys/uio.h", "netinet/in.h", "netinet/ip.h", "netinet/icmp6.h", "netdb.h", "sys/un.h"],
     table: { ...socket },
   },
   { name: "tun", headers: ["sys/socket.h", "sys/ioctl.h", "linux/if.h", "linux/if_tun.h"], table: { ...tun } },
@@ -54,7 +54,7 @@ const PARTS: readonly Part[] = [
     ],
     table: { ...netlink },
   },
-  { name: "process", headers: ["sched.h", "sys/prctl.h", "linux/capability.h", "pwd.h"], table: { ...process } },
+  { name: "process", headers: ["sched.h", "sys/prctl.h", "linux/capability.h", "pwd.h", "grp.h"], table: { ...process } },
 ];
 
 /** C expressions and the values the tables give them. */

@@ -31,6 +31,7 @@ Deno.test("imports along the arrows of the house are allowed", () => {
     ["lib/host/daemon.ts", "../core/client.ts"],
     ["lib/host/daemon.ts", "../../ffi/tun.ts"],
     ["lib/host/daemon.ts", "../../config/load.ts"],
+    ["lib/host/monitor.ts", "../control/status.ts"],
     ["lib/control/status.ts", "../core/counters.ts"],
     ["lib/core/client.ts", "../wire/bubble.ts"],
     ["lib/core/client.ts", "./peers.ts"],
