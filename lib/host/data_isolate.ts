@@ -124,19 +124,25 @@ export class DataIsolate implements Disposable {
       : new Worker(this.#options.worker, { type: "module", name: "data" });
     this.#worker = worker;
     this.shared.messages = 0;
-    let dead = false; // once is enough, and what a dead one still has to say is void
-    worker.onmessage = (message: MessageEvent<FromData>): void => {
-      if (!dead) this.#receive(message.data);
+    let dead = false; // it dies once, and what it still has to say then is void
+    const die = (reason: string): void => {
+      if (dead) return;
+      dead = true;
+      this.#died(reason);
+    };
+    worker.onmessage = ({ data: message }: MessageEvent<FromData>): void => {
+      if (dead) return;
+      if (message.type === "failed") die(message.reason);
+      else this.#receive(message);
     };
     worker.onerror = (error): void => {
       error.preventDefault();
-      if (!dead) this.#died(error.message);
-      dead = true;
+      die(error.message);
     };
     return worker;
   }
 
-  #receive(message: FromData): void {
+  #receive(message: Exclude<FromData, { type: "failed" }>): void {
     switch (message.type) {
       case "loaded":
         this.#loaded.resolve();

@@ -47,10 +47,9 @@ self.onmessage = (message: MessageEvent<ToData>): void => {
   if (running) return;
   running = true;
   run().catch((cause) => {
-    // Rethrown outside the promise so that it reaches the main isolate's error listener with its stack.
-    setTimeout(() => {
-      throw cause;
-    }, 0);
+    // Not thrown any further: Deno would write it to standard error in several lines.
+    post({ type: "failed", reason: cause instanceof Error ? cause.message : String(cause) });
+    self.close();
   });
 };
 

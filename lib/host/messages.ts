@@ -46,7 +46,9 @@ export type FromData =
   | { readonly type: "loaded" }
   | { readonly type: "ready" }
   | { readonly type: "event"; readonly event: MachineEvent }
-  | { readonly type: "stopped" };
+  | { readonly type: "stopped" }
+  /** It cannot go on: its last words. */
+  | { readonly type: "failed"; readonly reason: string };
 
 /** Most extra sockets a data isolate may hold open at a time. */
 export const MAX_EXTRA_SOCKETS = 64;

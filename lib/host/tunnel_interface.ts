@@ -11,7 +11,7 @@
  * to an empty table then, and are taken away at the next start.
  */
 
-import { SystemError } from "../../ffi/errno.ts";
+import { type Hints, SystemError } from "../../ffi/errno.ts";
 import { close, readTextFile } from "../../ffi/io.ts";
 import { Netlink, type RouteChange } from "../../ffi/netlink.ts";
 import { setIpv6Setting } from "../../ffi/sysctl.ts";
@@ -31,7 +31,12 @@ const RULE_PRIORITY = 32765;
 /** What the kernel answers when something to be taken away is not there, or went with its interface. */
 const ABSENT = ["ENOENT", "ESRCH", "ENODEV", "EADDRNOTAVAIL"] as const;
 
-const ROUTE_ADVICE = { EEXIST: "another route has this metric: end what set it, or set interface.metric" };
+const TAKEN = "an interface of that name exists: end the miredo that holds it, or set interface.name";
+const OPEN_ADVICE: Hints = {
+  EBUSY: TAKEN,
+  ENOTTY: "/dev/net/tun is another device: mknod /dev/net/tun c 10 200",
+};
+const ROUTE_ADVICE: Hints = { EEXIST: "another route has this metric: end what set it, or set interface.metric" };
 
 /** What to make of the interface. */
 export interface InterfaceOptions {
@@ -75,7 +80,7 @@ export class TunnelInterface implements Disposable {
     let fd = -1;
     try {
       if (this.#netlink.linkIndex(options.name) !== undefined) throw taken(options.name);
-      const tun = withAdvice({ EBUSY: TAKEN }, () => openTun(options.name));
+      const tun = withAdvice(OPEN_ADVICE, () => openTun(options.name));
       this.fd = fd = tun.fd;
       this.name = tun.name;
       const index = this.#netlink.linkIndex(tun.name);
@@ -190,8 +195,6 @@ export class TunnelInterface implements Disposable {
     if (policyTable > 0) tolerating(ABSENT, () => this.#netlink.removeRules(policyTable, RULE_PRIORITY));
   }
 }
-
-const TAKEN = "an interface of that name exists: end the miredo that holds it, or set interface.name";
 
 /** A TUN that waits for a program (`ip tuntap add`) could be opened too, but it would outlive us with what we set on it. */
 function taken(name: string): Error {

@@ -20,7 +20,7 @@ function recorded(names: Map<string, readonly string[]>, after: () => void = () 
     ports: {
       resolve: (name) => {
         const addresses = names.get(name);
-        if (addresses === undefined) return Promise.reject(new Error("no such name"));
+        if (addresses === undefined) return Promise.reject(new Error("Cannot resolve it"));
         return Promise.resolve(addresses.map((text) => parseIpv4(text) ?? assert.fail(text)));
       },
       wait: (milliseconds) => {
