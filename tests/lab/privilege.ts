@@ -9,8 +9,8 @@ const CAP_SYS_ADMIN = 21n;
 const NEEDED = [CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN];
 /** Set for the program in the user namespace, so that it does not try again. */
 const MARK = "MIREDO_LAB_NAMESPACE";
-/** A user namespace in which the caller keeps its user number and has every capability. */
-const USER_NAMESPACE = ["--user", "--map-current-user", "--keep-caps", "--"];
+/** A user namespace in which the caller keeps its user number and has every capability, and a network namespace to come back to. */
+const USER_NAMESPACE = ["--user", "--map-current-user", "--keep-caps", "--net", "--"];
 
 /** What to tell those who cannot have a lab. */
 export const NEEDS =

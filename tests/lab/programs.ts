@@ -18,6 +18,28 @@ const DEBIAN_SERVER = "/usr/sbin/miredo-server";
 /** How long a graceful end may take before it is forced. */
 const END_PATIENCE: Millis = 5000;
 
+/** The modules that run on hosts: those have no way to a package registry. */
+const MODULES = ["main.ts", "lib/host/data_worker.ts", "tests/lab/tool.ts"];
+
+let prepared: Promise<void> | undefined;
+
+/** Downloads what the programs import, unless it is there. To be called outside of the lab, with the network of this machine. */
+export function prepare(): Promise<void> {
+  return prepared ??= cacheModules();
+}
+
+async function cacheModules(): Promise<void> {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["cache", "--quiet", ...MODULES],
+    cwd: ROOT,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  });
+  const { success, stderr } = await command.output();
+  if (!success) throw new Error(`Cannot load the programs of the lab: ${new TextDecoder().decode(stderr).trim()}`);
+}
+
 /** The command line of our program. */
 export function miredoCommand(...args: readonly string[]): readonly string[] {
   const executable = Deno.env.get(EXECUTABLE);

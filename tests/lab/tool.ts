@@ -157,6 +157,7 @@ async function serve(port: number, octets: number): Promise<never> {
           else controller.enqueue(value);
         },
       }),
+      { headers: { "content-length": String(octets) } },
     );
   });
   await server.finished;

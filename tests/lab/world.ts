@@ -13,6 +13,7 @@ import { NAT_KINDS, type NatKind, type NatOptions } from "../sim/nat.ts";
 import type { CarrierOptions } from "./carrier.ts";
 import { Lab, type LabHost, type LabNat } from "./lab.ts";
 import { mayRunLab, NEEDS } from "./privilege.ts";
+import { prepare } from "./programs.ts";
 
 /** Addresses of the fixed hosts. */
 export const SERVER = "192.0.2.1";
@@ -46,6 +47,7 @@ export class LabWorld implements AsyncDisposable {
   /** Makes the hosts. @param link every line's behaviour; default: none, as fast as it goes */
   static async open(options: CarrierOptions & { readonly link?: LinkOptions } = {}): Promise<LabWorld> {
     const { link = {}, ...carrier } = options;
+    await prepare();
     const lab = await Lab.open(carrier);
     const server = await lab.host("server", {
       ipv4: [`${SERVER}/24`, `${SERVER_SECONDARY}/24`],
