@@ -34,6 +34,7 @@ import { type Environment, type Machine, type Millis, Socket, uniform } from "./
 import { Maintenance } from "./maintenance.ts";
 import { Negotiation } from "./negotiation.ts";
 import { PeerEntries } from "./peer_entries.ts";
+import type { PeerTable } from "./peers.ts";
 import { Qualification, type QualificationResult } from "./qualification.ts";
 import { Reception } from "./reception.ts";
 import { Solicitor } from "./solicitor.ts";
@@ -55,6 +56,7 @@ export class Client implements Machine {
   readonly #identity: Identity;
   readonly #entries: PeerEntries;
   readonly #localPeers = new LocalPeers();
+  readonly #solicitor: Solicitor;
   readonly #qualification: Qualification;
   readonly #maintenance: Maintenance;
   readonly #negotiation: Negotiation;
@@ -87,7 +89,7 @@ export class Client implements Machine {
     this.#environment = environment;
     this.#identity = new Identity(random, options.remembered);
     this.#entries = new PeerEntries({ maxPeers: options.maxPeers, random }, counters);
-    const solicitor = new Solicitor(environment, Socket.service, credentials, subnets);
+    const solicitor = this.#solicitor = new Solicitor(environment, Socket.service, credentials, subnets);
     this.#qualification = new Qualification(options, solicitor);
     this.#maintenance = new Maintenance(options, options.refreshInterval, solicitor, this.#identity, random);
     const bubbles = new Bubbles(environment, this.#identity);
@@ -147,6 +149,21 @@ export class Client implements Machine {
       phase: this.#qualification.phase ?? "primary",
       since: this.#since,
     };
+  }
+
+  /** The peer list, for looking only. */
+  get table(): PeerTable {
+    return this.#entries.table;
+  }
+
+  /** How long the server's last answer took; undefined when there was none. */
+  get roundTrip(): Millis | undefined {
+    return this.#solicitor.roundTrip;
+  }
+
+  /** When the server was last heard; undefined while not qualified. */
+  get serverHeard(): Millis | undefined {
+    return this.#identity.qualified ? this.#maintenance.lastHeard : undefined;
   }
 
   /** Qualifies with `server`, whatever went on before: nothing of an earlier server is kept. */
@@ -295,6 +312,7 @@ export class Client implements Machine {
     this.#housekeeping = now + HOUSEKEEPING_INTERVAL;
     this.#maintenance.refreshInterval = this.#options.refreshInterval;
     this.#environment.counters.count("qualifications");
+    this.#environment.counters.observe("qualification_seconds", elapsed);
     this.#maintenance.start(now);
     this.#discovery.start(now);
     this.#tell({

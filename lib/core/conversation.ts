@@ -14,6 +14,7 @@
 import type { Ipv6 } from "../wire/ipv6.ts";
 import type { ClientOptions } from "./client_options.ts";
 import type { ConnectivityTest } from "./connectivity.ts";
+import type { Millis } from "./machine.ts";
 import { PacketQueue, QueueBudget } from "./packet_queue.ts";
 import type { PeerTable } from "./peers.ts";
 import { TimerHeap } from "./timers.ts";
@@ -33,6 +34,8 @@ export interface Conversation {
   readonly peer: number;
   readonly address: Ipv6;
   stage: Stage;
+  /** When it began. */
+  readonly since: Millis;
   /** Packets of this host that wait for a path. */
   readonly outbound: PacketQueue;
   /** Packets for this host that wait for a proof, each behind {@link ENDPOINT_LENGTH} octets that say where it came from. */
@@ -73,7 +76,7 @@ export class Conversations {
   }
 
   /** Begins one with `peer`, which has none; undefined when there are too many. */
-  open(peer: number, stage: Stage): Conversation | undefined {
+  open(peer: number, stage: Stage, now: Millis): Conversation | undefined {
     if (this.#open.size >= this.#options.maxPending) {
       for (const oldest of this.#unreachable) {
         this.close(oldest);
@@ -85,6 +88,7 @@ export class Conversations {
       peer,
       address: this.#table.key(peer),
       stage,
+      since: now,
       outbound: new PacketQueue(this.#budget, this.#options.queueOctetsPerPeer),
       inbound: new PacketQueue(this.#budget, this.#options.queueOctetsPerPeer),
     };

@@ -2,8 +2,11 @@
  * Counters that machines keep, by name. They live in one array of 64-bit floats (exact to 2^53) so that the data isolate can write
  * them in shared memory while the main isolate reads.
  *
- * Every drop has a name here: nothing is thrown away without being counted.
+ * Every drop has a name here: nothing is thrown away without being counted. Behind the counters lie histograms, as one cell a bucket (the
+ * last takes what is above all bounds) and one for the sum of the values.
  */
+
+import type { Millis } from "./machine.ts";
 
 /** Names of everything that is counted besides drops. Units: packets or messages unless the name says octets. */
 export const COUNTER_NAMES = [
@@ -94,11 +97,33 @@ export const DROP_REASONS = [
   "truncated",
 ] as const;
 
+/** Histograms and the upper bounds of their buckets, seconds. */
+export const HISTOGRAMS = {
+  /** From the first solicitation to the address. */
+  qualification_seconds: [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30],
+  /** From the first packet for a peer without a path until it goes out. */
+  first_packet_seconds: [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
+} as const;
+
+export type HistogramName = keyof typeof HISTOGRAMS;
 export type CounterName = (typeof COUNTER_NAMES)[number];
 export type DropReason = (typeof DROP_REASONS)[number];
 
-/** Length of the counter array. */
-export const COUNTER_COUNT = COUNTER_NAMES.length + DROP_REASONS.length;
+/** Place of each histogram in the array. */
+const histogramAt: ReadonlyMap<string, number> = new Map(placeHistograms());
+
+function placeHistograms(): [string, number][] {
+  let at = COUNTER_NAMES.length + DROP_REASONS.length;
+  return Object.entries(HISTOGRAMS).map(([name, bounds]) => {
+    const place = at;
+    at += bounds.length + 2;
+    return [name, place];
+  });
+}
+
+/** Length of the counter array, histograms included. */
+export const COUNTER_COUNT: number = COUNTER_NAMES.length + DROP_REASONS.length +
+  Object.values(HISTOGRAMS).reduce((cells, bounds) => cells + bounds.length + 2, 0);
 
 const index: ReadonlyMap<string, number> = new Map([...COUNTER_NAMES, ...DROP_REASONS].map((name, i) => [name, i]));
 
@@ -127,6 +152,23 @@ export class Counters {
   /** Counts one of `name`. */
   count(name: CounterName | DropReason): void {
     this.values[counterIndex(name)] += 1;
+  }
+
+  /** Takes one value into a histogram. */
+  observe(name: HistogramName, elapsed: Millis): void {
+    const bounds: readonly number[] = HISTOGRAMS[name];
+    const at = histogramAt.get(name) ?? 0;
+    const seconds = elapsed / 1000;
+    const bucket = bounds.findIndex((bound) => seconds <= bound);
+    this.values[at + (bucket < 0 ? bounds.length : bucket)] += 1;
+    this.values[at + bounds.length + 1] += seconds;
+  }
+
+  /** A histogram's present buckets (how many values lie in each, the last above all bounds) and the sum of its values, seconds. */
+  histogram(name: HistogramName): { readonly buckets: readonly number[]; readonly sum: number } {
+    const at = histogramAt.get(name) ?? 0;
+    const { length } = HISTOGRAMS[name];
+    return { buckets: [...this.values.subarray(at, at + length + 1)], sum: this.values[at + length + 1] };
   }
 
   /** The present value of `name`. */

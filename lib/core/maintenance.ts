@@ -68,6 +68,11 @@ export class Maintenance {
     return this.#deadline;
   }
 
+  /** When the server was last heard. */
+  get lastHeard(): Millis {
+    return this.#lastHeard;
+  }
+
   /** Begins: the client has just qualified. */
   start(now: Millis): void {
     this.#wait(now);
@@ -99,13 +104,13 @@ export class Maintenance {
     }
     this.#sent++;
     this.#deadline = now + this.#options.solicitationTimeout;
-    this.#solicitor.solicit();
+    this.#solicitor.solicit(now);
     return false;
   }
 
   /** Takes in a router advertisement; parameters as {@link Solicitor.read}. */
   onAdvertisement(datagram: Datagram, address: Ipv4, port: number, now: Millis): MaintenanceResult {
-    const answer = this.#solicitor.read(datagram, address, port);
+    const answer = this.#solicitor.read(datagram, address, port, now);
     if (typeof answer === "string") return { kind: "invalid", reason: answer };
     this.#solicitor.end();
     const elapsed = now - this.#askedSince;

@@ -135,7 +135,7 @@ export class Negotiation {
       const peer = this.#entries.make(bytes, at + SOURCE_AT, now);
       const test = drawTest(this.#environment.random);
       const stage = { kind: "testing", sent: 1, denied: 0, test } as const;
-      conversation = peer < 0 ? undefined : this.#conversations.open(peer, stage);
+      conversation = peer < 0 ? undefined : this.#conversations.open(peer, stage, now);
       if (conversation === undefined) return this.#count("peer-table-full");
       this.#sendTest(conversation, test, now);
     }
@@ -171,7 +171,10 @@ export class Negotiation {
       path: pathTo(conversation, address, port),
     });
     // The one direct bubble of RFC 6081 6.4 step 7 goes here, before the data.
-    if (conversation.outbound.length > 0) this.#entries.table.setLastTransmission(peer, now);
+    if (conversation.outbound.length > 0) {
+      this.#entries.table.setLastTransmission(peer, now);
+      counters.observe("first_packet_seconds", now - conversation.since);
+    }
     conversation.outbound.drain((packet) => {
       memory.bytes.set(packet, memory.scratch);
       counters.count("packets_flushed");
@@ -189,12 +192,12 @@ export class Negotiation {
     const { table } = this.#entries;
     const { random } = this.#environment;
     if (isTeredo(table.key(peer), 0)) {
-      const conversation = this.#conversations.open(peer, { kind: "bubbling", sent: 0 });
+      const conversation = this.#conversations.open(peer, { kind: "bubbling", sent: 0 }, now);
       if (conversation !== undefined) this.#bubble(conversation, 0, now);
       return conversation;
     }
     const stage = { kind: "testing", sent: 0, denied: 0, test: drawTest(random) } as const;
-    const conversation = this.#conversations.open(peer, stage);
+    const conversation = this.#conversations.open(peer, stage, now);
     if (conversation !== undefined) this.#test(conversation, stage, false, now);
     return conversation;
   }

@@ -119,6 +119,11 @@ export class PeerTable {
     return this.#words.byteLength + this.#index.byteLength;
   }
 
+  /** Whether this record number, below {@link highWater}, is a live one. */
+  isLive(peer: number): boolean {
+    return (this.#words[peer * RECORD_WORDS + PORT_FLAGS] & USED) !== 0;
+  }
+
   /** The record of the IPv6 address at `bytes[at]`, or -1. Allocates nothing. */
   find(bytes: Uint8Array, at: number): number {
     const w0 = word(bytes, at), w1 = word(bytes, at + 4), w2 = word(bytes, at + 8), w3 = word(bytes, at + 12);

@@ -99,7 +99,7 @@ export class Qualification {
     if (stage.kind === "idle" || now < stage.deadline) return PENDING;
     if (stage.sent < this.#options.solicitationAttempts) {
       this.#stage = { ...stage, sent: stage.sent + 1, deadline: now + this.#options.solicitationTimeout };
-      this.#solicitor.solicit();
+      this.#solicitor.solicit(now);
       return PENDING;
     }
     switch (stage.phase) {
@@ -118,7 +118,7 @@ export class Qualification {
   /** Takes in a router advertisement; parameters as {@link Solicitor.read}. */
   onAdvertisement(datagram: Datagram, address: Ipv4, port: number, now: Millis): QualificationResult {
     const stage = this.#stage;
-    const answer = this.#solicitor.read(datagram, address, port);
+    const answer = this.#solicitor.read(datagram, address, port, now);
     if (typeof answer === "string") return { kind: "invalid", reason: answer };
     if (stage.kind === "idle") return { kind: "invalid", reason: "bad-nonce" };
     const { server } = stage;
@@ -145,7 +145,7 @@ export class Qualification {
     const target = phase === "secondary" ? server.secondary ?? server.primary : server.primary;
     this.#solicitor.begin(target, server.primary, phase === "cone");
     this.#stage = { kind: "asking", phase, server, first, sent: 1, deadline: now + this.#options.solicitationTimeout };
-    this.#solicitor.solicit();
+    this.#solicitor.solicit(now);
   }
 
   #done(server: ServerAddresses, answer: Answer, cone: boolean, symmetric: boolean): QualificationResult {

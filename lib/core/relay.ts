@@ -84,6 +84,8 @@ interface Negotiation {
   /** Source of our bubbles to it. */
   readonly source: Ipv6;
   readonly queue: PacketQueue;
+  /** When the first packet came that waits in it. */
+  readonly since: Millis;
 }
 
 export class Relay implements Machine {
@@ -110,6 +112,11 @@ export class Relay implements Machine {
   /** Clients in the peer list. */
   get peers(): number {
     return this.#peers.size;
+  }
+
+  /** The peer list, for looking only. */
+  get table(): PeerTable {
+    return this.#peers;
   }
 
   nextTimer(): Millis {
@@ -180,7 +187,7 @@ export class Relay implements Machine {
     }
     const client = peers.key(peer), source = this.#bubbleSource.of(client);
     const queue = new PacketQueue(this.#budget, this.#options.queueOctetsPerPeer);
-    const negotiation = { client, source, queue };
+    const negotiation = { client, source, queue, since: now };
     this.#negotiations.set(peer, negotiation);
     peers.setTrusted(peer, false);
     peers.setPinned(peer, true);
@@ -301,6 +308,7 @@ export class Relay implements Machine {
     if (negotiation === undefined) return;
     this.#close(peer);
     sink.event({ type: "peer-up", peer: negotiation.client, endpoint: { address, port }, path: "direct" });
+    counters.observe("first_packet_seconds", now - negotiation.since);
     negotiation.queue.drain((packet) => {
       memory.bytes.set(packet, memory.scratch);
       sink.sendUdp(Socket.service, memory.scratch, packet.length, address, port);

@@ -26,7 +26,7 @@ import { parseRouterAdvertisement } from "../wire/router_advertisement.ts";
 import { writeRouterSolicitation } from "../wire/router_solicitation.ts";
 import { RS_SOURCE_CONE, RS_SOURCE_RESTRICTED, TEREDO_PORT, TEREDO_PREFIX } from "../wire/teredo_address.ts";
 import type { DropReason } from "./counters.ts";
-import type { Environment } from "./machine.ts";
+import type { Environment, Millis } from "./machine.ts";
 import { secureAuthenticationLength, verifyAuthentication, writeSecureAuthentication } from "./secure.ts";
 import { targetFault } from "./targets.ts";
 
@@ -61,7 +61,8 @@ interface Exchange {
   /** Primary address: the one in the advertised prefix, whichever address was asked. */
   readonly server: Ipv4;
   readonly cone: boolean;
-  readonly nonces: Uint8Array[];
+  /** With the moment each was sent. */
+  readonly nonces: { readonly octets: Uint8Array; readonly sentAt: Millis }[];
 }
 
 /** Whether a decoded datagram is a router advertisement to a link-local address: for a solicitor, whatever it is worth. */
@@ -77,6 +78,7 @@ export class Solicitor {
   readonly #credentials: Credentials | undefined;
   readonly #subnets: readonly Ipv4Subnet[];
   #exchange: Exchange | undefined;
+  #roundTrip: Millis | undefined;
 
   /** @param credentials undefined: no secure qualification; nonces are checked all the same */
   constructor(
@@ -91,6 +93,11 @@ export class Solicitor {
     this.#subnets = subnets;
   }
 
+  /** How long the last valid answer took; exact even where solicitations were repeated, because each has a nonce of its own. */
+  get roundTrip(): Millis | undefined {
+    return this.#roundTrip;
+  }
+
   /** Begins an exchange with `target`, an address of the server whose primary address is `server`. Nonces before it are forgotten. */
   begin(target: Ipv4, server: Ipv4, cone: boolean): void {
     this.#exchange = { target, server, cone, nonces: [] };
@@ -102,14 +109,14 @@ export class Solicitor {
   }
 
   /** Sends one solicitation of the present exchange, with a new nonce. */
-  solicit(): void {
+  solicit(now: Millis): void {
     const exchange = this.#exchange;
     if (exchange === undefined) return;
     const { memory, random, sink, counters } = this.#environment;
     const nonce = new Uint8Array(AUTHENTICATION_NONCE_LENGTH);
     random.fill(nonce);
     if (exchange.nonces.length === NONCES_KEPT) exchange.nonces.shift();
-    exchange.nonces.push(nonce);
+    exchange.nonces.push({ octets: nonce, sentAt: now });
     const length = this.#write(exchange, nonce, memory.bytes, memory.scratch);
     counters.count("rs_sent");
     sink.sendUdp(this.#socket, memory.scratch, length, exchange.target, TEREDO_PORT);
@@ -121,7 +128,7 @@ export class Solicitor {
    * @param port UDP source port
    * @returns the answer, or why it is none
    */
-  read(datagram: Datagram, address: Ipv4, port: number): Answer | DropReason {
+  read(datagram: Datagram, address: Ipv4, port: number, now: Millis): Answer | DropReason {
     const exchange = this.#exchange;
     if (exchange === undefined) return "bad-nonce";
     const { bytes } = this.#environment.memory;
@@ -131,11 +138,10 @@ export class Solicitor {
     if (ra === undefined || !datagram.origin) return "bad-advertisement";
     if (!equalBytes(ra.destination, 0, solicitationSource(exchange.cone), 0, 16)) return "bad-advertisement";
     const { authentication } = datagram;
-    if (
-      authentication === undefined || !exchange.nonces.some((nonce) => equalBytes(nonce, 0, authentication.nonce, 0, 8))
-    ) {
-      return "bad-nonce";
-    }
+    const asked = authentication === undefined
+      ? undefined
+      : exchange.nonces.find(({ octets }) => equalBytes(octets, 0, authentication.nonce, 0, octets.length));
+    if (authentication === undefined || asked === undefined) return "bad-nonce";
     if (!this.#isAuthentic(datagram, authentication)) return "bad-authentication";
     // Real servers leave rubbish behind the 64 bits of the prefix.
     if (
@@ -148,6 +154,7 @@ export class Solicitor {
     // A global Teredo address holds a global IPv4 address (RFC 4380 4).
     const fault = targetFault(origin.address, origin.port, this.#subnets);
     if (fault !== undefined) return fault;
+    this.#roundTrip = now - asked.sentAt;
     return { origin, mtu: ra.mtu, keyExpired: authentication.confirmation !== 0 };
   }
 
