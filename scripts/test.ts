@@ -20,6 +20,8 @@ export interface Room {
   readonly paths: readonly string[];
   /** Files and directories among them that are run otherwise. */
   readonly except?: readonly string[];
+  /** Makes namespaces and interfaces: without root it is run in a user namespace, where the system allows that. */
+  readonly kernel?: true;
   /** Flags of `deno test`: the permissions this room needs, and sanitizers. */
   readonly options: readonly string[];
   /** A room that takes longer than this hangs, milliseconds. */
@@ -147,10 +149,6 @@ async function privilege(): Promise<readonly string[]> {
   const probe = new Deno.Command(program, { args: [...args, "true"], stdout: "null", stderr: "null" });
   const allowed = await probe.output().then(({ success }) => success, () => false);
   return allowed ? USER_NAMESPACE : [];
-}
-
-function isBelow(path: string, directories: readonly string[]): boolean {
-  return directories.some((directory) => path === directory || path.startsWith(`${directory}/`));
 }
 
 /** Runs one room and returns its results. */
