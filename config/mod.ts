@@ -17,4 +17,5 @@ export {
   roleOfFile,
 } from "./load.ts";
 export { ConfigError, type ConfigIssue, formatIssue, nearest, type Place } from "./problems.ts";
+export { type ListenAddress, parseListenAddress } from "./addresses.ts";
 export { effectiveConfig, sampleConfig } from "./text.ts";

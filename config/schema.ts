@@ -12,6 +12,8 @@
  *   [security]   x      x        x
  *   [limits]     x      x
  *   [log]        x      x        x
+ *   [status]     x      x        x      the control socket
+ *   [metrics]    x      x        x      counters for Prometheus
  * ```
  *
  * Types, checks, defaults, the sample files and the text of error messages come from here. A key's `Notes` say what it does
@@ -19,7 +21,13 @@
  */
 
 import * as v from "valibot";
-import { bindAddressProblem, serverAddressProblem, serverNameProblem, servicePrefixProblem } from "./addresses.ts";
+import {
+  bindAddressProblem,
+  listenProblem,
+  serverAddressProblem,
+  serverNameProblem,
+  servicePrefixProblem,
+} from "./addresses.ts";
 import { bool, choice, integer, lengthProblem, type Notes, text } from "./keys.ts";
 
 /** The smallest MTU of an IPv6 link, octets (RFC 8200 5). */
@@ -60,6 +68,20 @@ function interfaceNameProblem(value: string): string | undefined {
 /** Problem with the second address of a server: "auto", "none" or an address. */
 function secondaryProblem(value: string): string | undefined {
   return value === "auto" || value === "none" ? undefined : serverAddressProblem(value);
+}
+
+/** The longest path of a unix socket, octets (unix(7)) without the closing zero. */
+const SOCKET_PATH_MAXIMUM = 107;
+
+function socketProblem(value: string): string | undefined {
+  if (value === "") return undefined;
+  if (!value.startsWith("/")) return "is not an absolute path";
+  if (value.includes("\0")) return "holds a NUL";
+  return new TextEncoder().encode(value).length > SOCKET_PATH_MAXIMUM ? "is too long for a socket" : undefined;
+}
+
+function groupProblem(value: string): string | undefined {
+  return /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}\$?$/.test(value) ? undefined : "is not a group name";
 }
 
 function userProblem(value: string): string | undefined {
@@ -322,6 +344,35 @@ const logTable = v.object({
   ),
 });
 
+function statusTable(role: Role) {
+  return v.object({
+    socket: v.optional(
+      text(socketProblem, {
+        description:
+          "The unix socket that miredo status, ping, wait and metrics talk to. A directory of that name is made if there is none. Empty: none.",
+        allowed: `an absolute path of at most ${SOCKET_PATH_MAXIMUM} octets, or ""`,
+      }),
+      `/run/miredo/${role}.sock`,
+    ),
+    group: v.optional(text(groupProblem, {
+      description: "A group whose members may use the socket besides root and the service user.",
+      allowed: "the name of a group",
+      example: "adm",
+    })),
+  });
+}
+
+const metricsTable = v.object({
+  listen: v.optional(
+    text(listenProblem, {
+      description:
+        "Where counters are served as Prometheus text, over HTTP to whoever can connect. A port alone means 127.0.0.1. Empty: nowhere.",
+      allowed: '"PORT", "IPV4:PORT", "[IPV6]:PORT" or ""',
+    }),
+    "",
+  ),
+});
+
 /** What both roles with peers limit. */
 const PEER_LIMITS = {
   max_peers: v.optional(
@@ -369,6 +420,8 @@ export const SCHEMAS = {
     security: v.optional(securityTable, {}),
     limits: v.optional(clientLimits, {}),
     log: v.optional(logTable, {}),
+    status: v.optional(statusTable("client"), {}),
+    metrics: v.optional(metricsTable, {}),
   }),
   relay: v.object({
     relay: v.optional(relayTable, {}),
@@ -378,12 +431,16 @@ export const SCHEMAS = {
     security: v.optional(securityTable, {}),
     limits: v.optional(relayLimits, {}),
     log: v.optional(logTable, {}),
+    status: v.optional(statusTable("relay"), {}),
+    metrics: v.optional(metricsTable, {}),
   }),
   server: v.object({
     server: v.optional(serverTable, {}),
     teredo: v.optional(teredoTable, {}),
     security: v.optional(securityTable, {}),
     log: v.optional(logTable, {}),
+    status: v.optional(statusTable("server"), {}),
+    metrics: v.optional(metricsTable, {}),
   }),
 } as const;
 

@@ -30,6 +30,8 @@ const TABLES: Readonly<Record<string, string>> = {
   security: "What remains of privileges once everything is set up.",
   limits: "Bounds on memory and on what others can make this node send.",
   log: "What is logged on standard error.",
+  status: "What is told to those who ask on this host.",
+  metrics: "What is told to monitoring.",
 };
 
 /** The sample file of a role. Every key is in it; keys with a default are commented out. */

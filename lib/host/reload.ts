@@ -27,7 +27,7 @@ export function planReload(before: Config, after: Config): Reload {
 
 /** The new configuration, with everything that descriptors, the interface or privileges were made from left as it was. */
 function keepFixed(before: Config, after: Config): Config {
-  const { security } = before;
+  const { security, status, metrics } = before;
   if (before.role === "client" && after.role === "client") {
     const { local_discovery } = before.client;
     return {
@@ -36,10 +36,20 @@ function keepFixed(before: Config, after: Config): Config {
       interface: before.interface,
       bind: before.bind,
       security,
+      status,
+      metrics,
     };
   }
   if (before.role === "relay" && after.role === "relay") {
-    return { ...after, teredo: before.teredo, interface: before.interface, bind: before.bind, security };
+    return {
+      ...after,
+      teredo: before.teredo,
+      interface: before.interface,
+      bind: before.bind,
+      security,
+      status,
+      metrics,
+    };
   }
   if (before.role === "server" && after.role === "server") {
     const { address, secondary_address, native_forwarding } = before.server;
@@ -48,6 +58,8 @@ function keepFixed(before: Config, after: Config): Config {
       server: { ...after.server, address, secondary_address, native_forwarding },
       teredo: before.teredo,
       security,
+      status,
+      metrics,
     };
   }
   throw new TypeError(`Cannot reload a ${before.role} with the configuration of a ${after.role}`);

@@ -95,7 +95,7 @@ Deno.test("a key in the wrong table gets the right one, a key like no other gets
     "FILE:1:8: bind.colour: unknown key, allowed here: address, port",
   ]);
   assert.deepEqual(problems("relay", '"a b" = 1\n'), [
-    'FILE:1:1: "a b": unknown key, allowed here: relay, teredo, interface, bind, security, limits, log',
+    'FILE:1:1: "a b": unknown key, allowed here: relay, teredo, interface, bind, security, limits, log, status, metrics',
   ]);
 });
 

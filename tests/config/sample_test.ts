@@ -89,6 +89,12 @@ user = "nobody"  # default
 [log]
 level = "debug"  # --set:1:11
 format = "auto"  # default
+
+[status]
+socket = "/run/miredo/server.sock"  # default
+
+[metrics]
+listen = ""  # default
 `,
     );
   });
