@@ -139,6 +139,22 @@ Deno.test("pairs that the protocol cannot connect fail in finite time with ICMPv
   }
 });
 
+Deno.test("a symmetric NAT that keeps the port for every destination looks like a port-restricted one, and works like it", () => {
+  forSeeds(FEW_SEEDS, make, (network) => {
+    const world = new World(network, { link: ROUGH });
+    const kind = { ...NAT_KINDS.symmetric, ports: { kind: "preserving", overload: true } } as const;
+    const alice = world.home("alice", kind).client;
+    const bob = world.home("bob", kind).client;
+    world.qualify(alice, bob);
+    alice.stack.ping(bob.address);
+    world.run(EXHAUSTED);
+    world.every(200, 4000, () => alice.stack.ping(bob.address));
+    world.run(1000);
+    const lost = alice.stack.pings.slice(1).filter(({ repliedAt }) => repliedAt === undefined);
+    assert.ok(lost.length <= 6, `${lost.length} of 20 pings lost`);
+  });
+});
+
 Deno.test("a client whose NAT changed its mapping is reached at its new address, and gone at its old one", () => {
   forSeeds(FEW_SEEDS, make, (network) => {
     const world = new World(network);

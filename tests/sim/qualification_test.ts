@@ -10,6 +10,7 @@ import { NAT_KINDS, type NatOptions } from "./nat.ts";
 import { PLAIN_KINDS, ROUGH, SERVER, World } from "./world.ts";
 
 const SEEDS = Array.from({ length: 24 }, (_, i) => i + 1);
+const FEW_SEEDS = SEEDS.slice(0, 6);
 const make = (seed: number) => new Network(seed);
 
 Deno.test("[QUA-15] a client qualifies behind every NAT with endpoint-independent mapping", () => {
@@ -180,4 +181,21 @@ Deno.test("a stopped client falls silent", () => {
   const before = client.counters.get("udp_tx_datagrams");
   world.run(3_600_000);
   assert.equal(client.counters.get("udp_tx_datagrams"), before);
+});
+
+Deno.test("[RID-05 RID-06] interval determination finds what the NAT keeps, as the trace vectors of the procedure say", () => {
+  // NAT lifetime, seconds -> interval found, seconds (RFC 4380 5.2.7 worked by hand).
+  for (const [lifetime, interval] of [[30, 30], [40, 37.5], [50, 45], [70, 60], [100, 90]]) {
+    forSeeds(FEW_SEEDS, make, (network) => {
+      const world = new World(network);
+      const nat = { ...NAT_KINDS["port-restricted"], lifetime: lifetime * 1000 };
+      const { client } = world.home("alice", nat, { intervalDetermination: true });
+      world.qualify(client);
+      world.run(3_600_000);
+      const found = client.eventsOf("refresh-interval").at(-1)?.interval ?? 30_000;
+      assert.equal(found / 1000, interval, `with a lifetime of ${lifetime} s`);
+      // A NAT that forgets after 30 s is too fast for the interval that every client has to start with.
+      if (lifetime > 30) assert.equal(client.eventsOf("lost").length, 0, "the address stays");
+    });
+  }
 });
