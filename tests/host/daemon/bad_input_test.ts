@@ -11,9 +11,18 @@ import { writeU32 } from "../../../lib/wire/bytes.ts";
 import { parseIpv4 } from "../../../lib/wire/ipv4.ts";
 import { Lab, type LabHost } from "../../lab/lab.ts";
 import { miredoCommand } from "../../lab/programs.ts";
-import { NOBODY, rootTest, SERVER, SERVER_SECONDARY, traces } from "./support.ts";
+import {
+  Directory,
+  inMountNamespace,
+  NOBODY,
+  readableByAll,
+  rootTest,
+  SERVER,
+  SERVER_SECONDARY,
+  traces,
+} from "./support.ts";
 
-const ROOT = new URL("../../../", import.meta.url).pathname;
+const AS_NOBODY = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--"];
 
 /** How many daemons are tried at once. */
 const PARALLEL = 4;
@@ -359,28 +368,8 @@ interface Outcome {
   readonly after: readonly string[];
 }
 
-/** A shell script that does `first` in a mount namespace of its own, then becomes `command`. */
-function inMountNamespace(first: string, command: readonly string[]): readonly string[] {
-  return ["unshare", "--mount", "sh", "-c", `set -e; ${first}; exec "$@"`, "sh", ...command];
-}
-
-/** The command as user nobody, who can read neither the sources nor the cache where those lie below a directory of root's. */
-async function asNobody(directory: string, command: readonly string[]): Promise<readonly string[]> {
-  const become = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--"];
-  const { denoDir }: { readonly denoDir: string } = JSON.parse(
-    new TextDecoder().decode((await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output()).stdout),
-  );
-  const seen = [`${directory}/root`, `${directory}/cache`] as const;
-  for (const path of seen) await Deno.mkdir(path, { recursive: true });
-  const moved = command.map((word) => word.startsWith(ROOT) ? word.replace(ROOT, `${seen[0]}/`) : word);
-  return inMountNamespace(
-    `mount --bind "${ROOT}" "${seen[0]}"; mount --bind "${denoDir}" "${seen[1]}"; export DENO_DIR="${seen[1]}"`,
-    [...become, ...moved],
-  );
-}
-
 /** Runs one case on a host of its own. */
-async function attempt(lab: Lab, number: number, directory: string, one: Case): Promise<Outcome> {
+async function attempt(lab: Lab, number: number, directory: Directory, one: Case): Promise<Outcome> {
   const host = await lab.host(`case ${number}`, { ipv4: [`100.64.0.${number + 1}/24`] });
   host.netlink((netlink) => {
     for (const address of [SERVER, SERVER_SECONDARY]) {
@@ -393,17 +382,17 @@ async function attempt(lab: Lab, number: number, directory: string, one: Case): 
   const obstacle = one.obstacle?.(host);
   try {
     const before = traces(host);
-    const args = one.args.map((word) => word.replace("DIR", directory));
+    const args = one.args.map((word) => word.replace("DIR", directory.path));
     const plain = miredoCommand(...args, ...(one.code === 1 ? ["--log-level", "warning"] : []));
     const command = one.asNobody === true
-      ? await asNobody(directory, plain)
+      ? await readableByAll(directory, plain, AS_NOBODY)
       : one.mounts !== undefined
       ? inMountNamespace(one.mounts, plain)
       : plain;
     const child = host.start(command, { name: one.name });
     const { code } = await child.ended();
     const stream = (name: "stdout" | "stderr"): readonly string[] =>
-      child.lines.filter(({ stream }) => stream === name).map(({ text }) => text.replaceAll(directory, "DIR"));
+      child.lines.filter(({ stream }) => stream === name).map(({ text }) => text.replaceAll(directory.path, "DIR"));
     return { code, stdout: stream("stdout").join("\n"), stderr: stream("stderr"), before, after: traces(host) };
   } finally {
     if (obstacle !== undefined) close(obstacle);
@@ -411,7 +400,7 @@ async function attempt(lab: Lab, number: number, directory: string, one: Case): 
 }
 
 /** Runs all cases, several at once. */
-async function attemptAll(cases: readonly Case[], directory: string): Promise<readonly Outcome[]> {
+async function attemptAll(cases: readonly Case[], directory: Directory): Promise<readonly Outcome[]> {
   await using lab = await Lab.open();
   const outcomes: Outcome[] = [];
   let next = 0;
@@ -424,28 +413,18 @@ async function attemptAll(cases: readonly Case[], directory: string): Promise<re
 
 function badInputTest(name: string, cases: readonly Case[]): void {
   rootTest(name, async (t) => {
-    const directory = await Deno.makeTempDir({ prefix: "miredo-host-" });
-    try {
-      await Deno.chmod(directory, 0o755);
-      for (const [file, content] of Object.entries(FILES)) {
-        await Deno.writeFile(
-          `${directory}/${file}`,
-          typeof content === "string" ? new TextEncoder().encode(content) : content,
-        );
-      }
-      await Deno.chmod(`${directory}/secret.toml`, 0o600);
-      const outcomes = await attemptAll(cases, directory);
-      for (const [i, { name, code, says }] of cases.entries()) {
-        await t.step(name, () => {
-          const outcome = outcomes[i];
-          assert.deepEqual(outcome.stderr, says);
-          assert.equal(outcome.code, code);
-          assert.equal(outcome.stdout, "");
-          assert.deepEqual(outcome.after, outcome.before);
-        });
-      }
-    } finally {
-      await Deno.remove(directory, { recursive: true });
+    await using directory = await Directory.make();
+    for (const [file, content] of Object.entries(FILES)) await directory.write(file, content);
+    await Deno.chmod(`${directory.path}/secret.toml`, 0o600);
+    const outcomes = await attemptAll(cases, directory);
+    for (const [i, { name, code, says }] of cases.entries()) {
+      await t.step(name, () => {
+        const outcome = outcomes[i];
+        assert.deepEqual(outcome.stderr, says);
+        assert.equal(outcome.code, code);
+        assert.equal(outcome.stdout, "");
+        assert.deepEqual(outcome.after, outcome.before);
+      });
     }
   });
 }

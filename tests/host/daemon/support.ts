@@ -1,9 +1,12 @@
 /** Hosts, traces and small tools for the tests of whole daemons. */
 
-import { until } from "../../lab/child.ts";
+import { formatAddress } from "../../../ffi/text.ts";
+import { type Child, until } from "../../lab/child.ts";
 import { Lab, type LabHost } from "../../lab/lab.ts";
 import { mayRunLab } from "../../lab/privilege.ts";
-import { formatAddress } from "../../../ffi/text.ts";
+import { miredoCommand } from "../../lab/programs.ts";
+
+const ROOT = new URL("../../../", import.meta.url).pathname;
 
 /** Addresses of the hosts of {@link World}. */
 export const SERVER = "192.0.2.1";
@@ -69,10 +72,124 @@ export async function untilTrue(what: string, look: () => boolean | Promise<bool
   await until(what, async () => (await look()) ? true : undefined, limit);
 }
 
-/** The address of the interface's default route... */
+/** Whether a default route leads into the tunnel. */
 export function hasDefaultRoute(host: LabHost, name: string = TEREDO): boolean {
   return host.netlink((netlink) => {
     const index = netlink.linkIndex(name);
     return netlink.routes({ family: 6 }).some((route) => route.prefixLength === 0 && route.index === index);
   });
+}
+
+/** Starts a role whose log level comes from its configuration. */
+export function launch(host: LabHost, ...args: readonly string[]): Child {
+  return host.start(miredoCommand(...args));
+}
+
+/** The addresses and the times of all lines that say "Qualified". */
+export function qualifications(child: Child): readonly { readonly address: string; readonly mapped: string }[] {
+  return child.lines.flatMap(({ text }) => {
+    const fields = / Qualified address=(\S+) .*mapped=(\S+)/.exec(text);
+    return fields === null ? [] : [{ address: fields[1], mapped: fields[2] }];
+  });
+}
+
+/** How often a line matches. */
+export function count(child: Child, pattern: RegExp): number {
+  return child.lines.filter(({ text }) => pattern.test(text)).length;
+}
+
+/** Sends SIGHUP and waits until it was dealt with. `done` matches a line that comes once for each. */
+export async function reload(child: Child, done: RegExp = / Reloaded$/): Promise<void> {
+  const before = count(child, done);
+  await child.signal("SIGHUP");
+  await child.whileRunning(`${done} after SIGHUP`, () => count(child, done) > before ? true : undefined);
+}
+
+/** A directory that every user may enter, gone at the end. */
+export class Directory implements AsyncDisposable {
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  static async make(): Promise<Directory> {
+    const path = await Deno.makeTempDir({ prefix: "miredo-host-" });
+    await Deno.chmod(path, 0o755);
+    return new Directory(path);
+  }
+
+  /** Writes a file in place, so that a mount of it sees the change too. @returns its path */
+  async write(name: string, content: string | Uint8Array): Promise<string> {
+    const path = `${this.path}/${name}`;
+    await Deno.writeFile(path, typeof content === "string" ? new TextEncoder().encode(content) : content);
+    return path;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.path, { recursive: true });
+  }
+}
+
+/** A command that does the shell command `first` in a mount namespace of its own, then becomes `command`. */
+export function inMountNamespace(first: string, command: readonly string[]): readonly string[] {
+  return ["unshare", "--mount", "sh", "-c", `set -e; ${first}; exec "$@"`, "sh", ...command];
+}
+
+/**
+ * The command with sources and cache where every user may read them: they may lie below a directory that only root may enter.
+ * @param become what stands before the command
+ */
+export async function readableByAll(
+  directory: Directory,
+  command: readonly string[],
+  become: readonly string[] = [],
+): Promise<readonly string[]> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
+  const { denoDir }: { readonly denoDir: string } = JSON.parse(new TextDecoder().decode(stdout));
+  const [root, cache] = [`${directory.path}/root`, `${directory.path}/cache`];
+  for (const path of [root, cache]) await Deno.mkdir(path, { recursive: true });
+  const moved = command.map((word) => word.startsWith(ROOT) ? word.replace(ROOT, `${root}/`) : word);
+  return inMountNamespace(
+    `mount --bind "${ROOT}" "${root}"; mount --bind "${denoDir}" "${cache}"; export DENO_DIR="${cache}"`,
+    [...become, ...moved],
+  );
+}
+
+/** What one thread of a process may do. */
+export interface Thread {
+  readonly name: string;
+  readonly first: boolean;
+  readonly users: readonly string[];
+  readonly groups: readonly string[];
+  /** Supplementary groups. */
+  readonly otherGroups: readonly string[];
+  /** Bits of permitted, effective and inheritable capabilities together. */
+  readonly capabilities: bigint;
+}
+
+/** All threads of a program. */
+export async function threadsOf(child: Child): Promise<readonly Thread[]> {
+  const pid = await child.pid();
+  const threads: Thread[] = [];
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+    const status = Deno.readTextFileSync(`/proc/${pid}/task/${name}/status`);
+    const words = (key: string): readonly string[] =>
+      (new RegExp(`^${key}:(.*)$`, "m").exec(status)?.[1] ?? "").split(/\s+/).filter((word) => word !== "");
+    const bits = (key: string): bigint => BigInt(`0x${words(key)[0] ?? "0"}`);
+    threads.push({
+      name: words("Name").join(" "),
+      first: Number(name) === pid,
+      users: words("Uid"),
+      groups: words("Gid"),
+      otherGroups: words("Groups"),
+      capabilities: bits("CapPrm") | bits("CapEff") | bits("CapInh") | bits("CapAmb"),
+    });
+  }
+  return threads;
+}
+
+/** How many descriptors a program has open. */
+export async function descriptorsOf(child: Child): Promise<number> {
+  return [...Deno.readDirSync(`/proc/${await child.pid()}/fd`)].length;
 }
