@@ -187,3 +187,24 @@ labTest("a second client on the same interface is refused with the reason", asyn
   assert.match(second.output, /Cannot create interface "teredo": E(EXIST|BUSY) \(/);
   assert.equal(host.globalIpv6(TEREDO), first.address);
 });
+
+labTest(
+  "[LOC-01] clients on one LAN join 224.0.0.253 and meet by local discovery, though their NAT does not hairpin",
+  async () => {
+    await using world = await LabWorld.open();
+    await startServer(world.server, [SERVER]);
+    const { host, nat } = await world.home("alice");
+    const neighbour = await world.lab.host("bob", { behind: nat, ipv4: ["192.168.1.3/24"] });
+    const args = ["--set", "client.local_discovery=true"];
+    const [alice, bob] = await Promise.all([host, neighbour].map((one) => startClient(one, [SERVER], { args })));
+    // The kernel prints groups as it stores them: the last octet first.
+    assert.match(await host.start(["cat", "/proc/net/igmp"]).result(), /FD0000E0/);
+    await assertReaches(alice.host, bob.address);
+    await assertReaches(bob.host, alice.address);
+    const off = await world.lab.host("carol", { behind: nat, ipv4: ["192.168.1.4/24"] });
+    const carol = await startClient(off, [SERVER], { args: ["--set", "client.local_discovery=false"] });
+    assert.doesNotMatch(await off.start(["cat", "/proc/net/igmp"]).result(), /FD0000E0/);
+    const { received } = await ping(alice.host, carol.address, { count: 1, timeout: 1000 });
+    assert.equal(received, 0);
+  },
+);
