@@ -24,6 +24,9 @@ import { ServerRole } from "./server_role.ts";
 
 const log = getLogger(["miredo", "daemon"]);
 
+/** What to do about a file that was readable at the start, as root, and is not any more. */
+const UNREADABLE = "let that user read the file, or restart";
+
 /** What the daemon is started with. */
 export interface DaemonOptions {
   readonly config: Config;
@@ -107,7 +110,10 @@ function reload(role: Role, running: Config, read: () => Config): Config {
     return config;
   } catch (cause) {
     const problems = cause instanceof ConfigError ? cause.issues.map(formatIssue) : [reasonOf(cause)];
-    for (const reason of problems) log.error("Cannot reload", { reason });
+    for (const reason of problems) {
+      const unreadable = reason.includes("EACCES") ? { user: running.security.user, hint: UNREADABLE } : {};
+      log.error("Cannot reload", { reason, ...unreadable });
+    }
     log.warn("The old configuration goes on");
     return running;
   }

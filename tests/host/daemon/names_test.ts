@@ -2,20 +2,7 @@
 
 import assert from "node:assert/strict";
 import { miredoCommand, startServer } from "../../lab/programs.ts";
-import { CLIENT, Directory, inMountNamespace, launch, qualifications, rootTest, SERVER, World } from "./support.ts";
-
-/** Resolves by the hosts file only, so that no test asks a name server. */
-function withOwnHosts(directory: Directory, command: readonly string[]): readonly string[] {
-  const mounts = ["hosts", "nsswitch.conf"].map((file) => `mount --bind "${directory.path}/${file}" /etc/${file}`);
-  return inMountNamespace(mounts.join("; "), command);
-}
-
-async function hostsFile(content: string): Promise<Directory> {
-  const directory = await Directory.make();
-  await directory.write("hosts", content);
-  await directory.write("nsswitch.conf", "hosts: files\npasswd: files\ngroup: files\n");
-  return directory;
-}
+import { CLIENT, hostsFile, launch, qualifications, rootTest, SERVER, withOwnHosts, World } from "./support.ts";
 
 rootTest("a client whose server has no address yet says so, tries again, and starts once it has one", async () => {
   await using world = await World.open();

@@ -136,6 +136,20 @@ export function inMountNamespace(first: string, command: readonly string[]): rea
   return ["unshare", "--mount", "sh", "-c", `set -e; ${first}; exec "$@"`, "sh", ...command];
 }
 
+/** Resolves by the hosts file only, so that no test asks a name server. */
+export function withOwnHosts(directory: Directory, command: readonly string[]): readonly string[] {
+  const mounts = ["hosts", "nsswitch.conf"].map((file) => `mount --bind "${directory.path}/${file}" /etc/${file}`);
+  return inMountNamespace(mounts.join("; "), command);
+}
+
+/** A directory with a hosts file for {@link withOwnHosts}. */
+export async function hostsFile(content: string): Promise<Directory> {
+  const directory = await Directory.make();
+  await directory.write("hosts", content);
+  await directory.write("nsswitch.conf", "hosts: files\npasswd: files\ngroup: files\n");
+  return directory;
+}
+
 /**
  * The command with sources and cache where every user may read them: they may lie below a directory that only root may enter.
  * @param become what stands before the command
