@@ -1,0 +1,12 @@
+/** The real data isolate, except that reading the clock fails once the order file says something else than it did at the start. */
+
+import "../../../lib/host/data_worker.ts";
+
+const order = new URL(import.meta.url).searchParams.get("order") ?? "";
+const atStart = Deno.readTextFileSync(order);
+const clock = performance.now.bind(performance);
+
+performance.now = (): number => {
+  if (Deno.readTextFileSync(order) !== atStart) throw new Error("Cannot go on: told to die");
+  return clock();
+};
