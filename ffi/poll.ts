@@ -24,7 +24,7 @@ export function pollerLength(capacity: number): number {
 /** A set of descriptors that is waited for again and again, without garbage. */
 export class Poller {
   readonly #u32: Uint32Array;
-  readonly #capacity: number;
+  #count: number;
   readonly #timespec: number;
   readonly #first: number;
   readonly #timespecPointer: Deno.PointerValue;
@@ -36,7 +36,7 @@ export class Poller {
    */
   constructor(buffer: NativeBuffer, at: number, capacity: number) {
     this.#u32 = buffer.u32;
-    this.#capacity = capacity;
+    this.#count = capacity;
     this.#timespec = at >> 2;
     this.#first = (at + timespec.size) >> 2;
     this.#timespecPointer = buffer.pointer(at);
@@ -54,6 +54,11 @@ export class Poller {
     const at = this.#first + (i << 1);
     this.#u32[at] = fd;
     this.#u32[at + 1] = events;
+  }
+
+  /** Looks at the first `count` entries only: each one costs the kernel a little, "none" too. */
+  limit(count: number): void {
+    this.#count = count;
   }
 
   /**
@@ -75,7 +80,7 @@ export class Poller {
       this.#u32[this.#timespec + 2] = nanoseconds;
       limit = this.#timespecPointer;
     }
-    const result = libc().ppoll(this.#firstPointer, this.#capacity, limit, null);
+    const result = libc().ppoll(this.#firstPointer, this.#count, limit, null);
     return result < 0 ? -errno() : result;
   }
 

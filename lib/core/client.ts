@@ -187,6 +187,10 @@ export class Client implements Machine {
     this.#transmission.send(at, length, now);
   }
 
+  fromTunSuper(at: number, length: number, largest: number, now: Millis): boolean {
+    return this.#transmission.sendSuper(at, length, largest, now);
+  }
+
   fromUdp(
     socket: number,
     at: number,

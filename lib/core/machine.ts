@@ -2,7 +2,7 @@
  * The contract between a protocol machine and whoever runs it (the kernel host, the simulation, a unit test).
  *
  * A machine never reads a clock, never draws a random number and never touches a socket. Packets and the time come in through
- * the four methods of {@link Machine}; packets and events leave through the {@link Sink} given at construction:
+ * the methods of {@link Machine}; packets and events leave through the {@link Sink} given at construction:
  *
  * ```
  *   TUN ──▶ fromTun ┐                    ┌▶ sendUdp ──▶ UDP socket
@@ -90,12 +90,29 @@ export interface Machine {
   /** One IPv6 packet that this host routed into the tunnel. */
   fromTun(at: number, length: number, now: Millis): void;
   /**
+   * A super-packet: packets of one flow that the host has not cut apart yet, `length` octets at `at` as one IPv6 packet.
+   * @param largest octets of the largest packet it will be cut into
+   * @returns true when every one of them would go to the same established peer: `sendUdp` has been called once, with the whole. False when
+   *   nothing was done: the host cuts it and hands in the packets one by one.
+   */
+  fromTunSuper(at: number, length: number, largest: number, now: Millis): boolean;
+  /**
    * One datagram that arrived on local socket `socket`.
    * @param address IPv4 source, host order
    * @param port UDP source port
    * @param destination IPv4 address it was sent to (packet info), host order
+   *
+   * The headroom before it is free for a server only: before the others' datagrams may lie octets that arrived just before.
    */
-  fromUdp(socket: number, at: number, length: number, address: Ipv4, port: number, destination: Ipv4, now: Millis): void;
+  fromUdp(
+    socket: number,
+    at: number,
+    length: number,
+    address: Ipv4,
+    port: number,
+    destination: Ipv4,
+    now: Millis,
+  ): void;
   /** Does all that is due at `now`. Calling it early or late is harmless. */
   onTimer(now: Millis): void;
   /** The moment {@link onTimer} wants to be called next, or `Infinity`. */

@@ -153,6 +153,21 @@ export class Relay implements Machine {
     sink.sendUdp(Socket.service, at, size, peers.address(peer), peers.port(peer));
   }
 
+  fromTunSuper(at: number, length: number, largest: number, now: Millis): boolean {
+    const { memory, sink } = this.#environment;
+    const { bytes } = memory;
+    const { prefix, ownAddresses, mtu } = this.#options;
+    const source = at + SOURCE_AT;
+    if (largest > mtu || !isTeredo(bytes, at + DESTINATION_AT, prefix)) return false;
+    if (!isGlobalScope(bytes, source) || isTeredo(bytes, source, prefix)) return false;
+    if (embedsOwnIpv4(bytes, source, ownAddresses) || isSourceRouted(bytes, at, length)) return false;
+    const peers = this.#peers, peer = peers.find(bytes, at + DESTINATION_AT);
+    if (peer < 0 || !peers.trusted(peer) || !peers.valid(peer, now)) return false;
+    peers.setLastTransmission(peer, now);
+    sink.sendUdp(Socket.service, at, length, peers.address(peer), peers.port(peer));
+    return true;
+  }
+
   /** A packet for a client without a valid entry. */
   #fromTunUntrusted(at: number, size: number, known: number, now: Millis): void {
     const { memory, sink } = this.#environment;

@@ -114,6 +114,10 @@ export class Server implements Machine {
   /** A server has no tunnel interface. */
   fromTun(_at: number, _length: number, _now: Millis): void {}
 
+  fromTunSuper(_at: number, _length: number, _largest: number, _now: Millis): boolean {
+    return false;
+  }
+
   /** A server waits for nothing. */
   onTimer(_now: Millis): void {}
 

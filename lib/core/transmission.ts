@@ -81,6 +81,21 @@ export class Transmission {
     this.#sendUnproven(peer, at, length, now);
   }
 
+  /** A super-packet, in case 1 only; parameters and result as `Machine.fromTunSuper`. */
+  sendSuper(at: number, length: number, largest: number, now: Millis): boolean {
+    const { memory, sink } = this.#environment;
+    const { bytes } = memory;
+    const identity = this.#identity;
+    if (largest > this.#mtu || !identity.qualified) return false;
+    if (!equalBytes(bytes, at + SOURCE_AT, identity.address, 0, 16)) return false;
+    const table = this.#table;
+    const peer = table.find(bytes, at + DESTINATION_AT);
+    if (peer < 0 || !table.trusted(peer) || !table.valid(peer, now)) return false;
+    table.setLastTransmission(peer, now);
+    sink.sendUdp(Socket.service, at, length, table.address(peer), table.port(peer));
+    return true;
+  }
+
   /** Cases 2 to 5. */
   #sendUnproven(peer: number, at: number, length: number, now: Millis): void {
     const { bytes } = this.#environment.memory;

@@ -2,43 +2,57 @@
  * The packet arena: one fixed WebAssembly memory that the kernel reads and writes directly. It never grows, so nothing in it ever moves.
  *
  * ```
- *  0x00000  control   structures shared with the kernel: pollfd, msghdr, iovec, sockaddr, cmsg
- *  0x01000  scratch   control packets that the machine builds
- *  ...      tun       headroom, then one IPv6 packet read from the TUN
- *  ...      udp       headroom, then one datagram read from a UDP socket
+ *   │ scratch │ what its users reserve, one after the other: structures shared with the kernel, headers, packets │ free │
  * ```
+ *
+ * Only pages that are used take real memory.
  */
 
 import { type NativeBuffer, nativeBuffer } from "../../ffi/memory.ts";
-import { HEADROOM, type Memory, SCRATCH_LENGTH } from "../core/machine.ts";
+import { type Memory, SCRATCH_LENGTH } from "../core/machine.ts";
+import { type ArenaSum, plainSum, simdSum } from "./checksum.ts";
+import type { OffloadMemory } from "./offload/memory.ts";
 
-/** Octets of a WebAssembly page. */
-const PAGE = 65536;
+/** Pages of 64 KiB: all that one data isolate needs, with both directions in batches. */
+const PAGES = 112;
 
-/** Largest datagram or packet read at once, octets: the UDP maximum, rounded up. */
-export const SLOT_LENGTH = 65536;
+/** Every reservation begins at a multiple of this, octets: a cache line. */
+const ALIGNMENT = 64;
 
-const CONTROL_AREA = 0x1000;
-const SCRATCH_AT = CONTROL_AREA;
-const TUN_AT = SCRATCH_AT + SCRATCH_LENGTH + HEADROOM;
-const UDP_AT = TUN_AT + SLOT_LENGTH + HEADROOM;
-const TOTAL = UDP_AT + SLOT_LENGTH;
-
-/** Offsets of the control area, octets. Each structure's room is checked by the class that uses it. */
-export const Control = { datagram: 0x000, gather: 0x400, raw: 0x480, poll: 0x800 } as const;
+/** The first octets stay unused, so that offset 0 is no packet. */
+const SCRATCH_AT = ALIGNMENT;
 
 /** The arena of one data isolate. */
-export class Arena {
+export class Arena implements OffloadMemory {
   readonly native: NativeBuffer;
+  /** What a machine sees of it. */
   readonly memory: Memory;
-  /** Where a packet from the TUN is read to; {@link HEADROOM} octets before it are free. */
-  readonly tunAt: number = TUN_AT;
-  /** Where a datagram is read to; {@link HEADROOM} octets before it are free. */
-  readonly udpAt: number = UDP_AT;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly sum: ArenaSum;
+  #next: number;
 
   constructor() {
-    const pages = Math.ceil(TOTAL / PAGE);
-    this.native = nativeBuffer(new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer);
-    this.memory = { bytes: this.native.bytes, view: this.native.view, scratch: SCRATCH_AT };
+    const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
+    this.native = nativeBuffer(memory.buffer);
+    this.bytes = this.native.bytes;
+    this.view = this.native.view;
+    this.sum = simdSum(memory) ?? plainSum(this.bytes);
+    this.memory = { bytes: this.bytes, view: this.view, scratch: SCRATCH_AT };
+    this.#next = SCRATCH_AT + align(SCRATCH_LENGTH);
   }
+
+  /** Sets `length` octets aside. @returns their offset, a multiple of {@link ALIGNMENT} */
+  reserve(length: number): number {
+    const at = this.#next;
+    if (at + length > this.bytes.length) {
+      throw new RangeError(`Cannot reserve ${length} octets of the arena: it is full`);
+    }
+    this.#next = at + align(length);
+    return at;
+  }
+}
+
+function align(length: number): number {
+  return Math.ceil(length / ALIGNMENT) * ALIGNMENT;
 }

@@ -148,6 +148,7 @@ export class DataIsolate implements Disposable {
         this.#loaded.resolve();
         break;
       case "ready":
+        log.info("Carrying packets", { ...message.offloads });
         this.#ready.resolve();
         break;
       case "event":

@@ -4,31 +4,40 @@
  * ```
  *        ┌──────────── ppoll ◀───────────┐
  *        ▼                               │
- *   timer due ─▶ UDP, at most BATCH ─▶ TUN, at most BATCH
+ *   timer due ─▶ UDP, one batch ─▶ TUN, one batch
  * ```
  *
- * Each drain is bounded so that no direction starves another. Nothing here allocates per packet.
+ * Each batch is bounded so that no direction starves another, and what comes of it is sent at its end: nothing waits for more to come.
+ * Nothing here allocates per packet.
  */
 
-import { EAGAIN, EINTR } from "../../ffi/abi/errno.ts";
-import { GatherWriter } from "../../ffi/gather.ts";
-import { close, drainEventFd, read } from "../../ffi/io.ts";
-import { Poller, POLLIN } from "../../ffi/poll.ts";
-import { RawIpv6Sender } from "../../ffi/raw_ipv6.ts";
-import { DatagramSocketIo, localEndpoint, openUdp } from "../../ffi/udp.ts";
+import { EINTR } from "../../ffi/abi/errno.ts";
+import { close, drainEventFd } from "../../ffi/io.ts";
+import { Poller, pollerLength, POLLIN, POLLNVAL } from "../../ffi/poll.ts";
+import { RAW_CONTROL_LENGTH, RawIpv6Sender } from "../../ffi/raw_ipv6.ts";
+import { localEndpoint, openUdp } from "../../ffi/udp.ts";
+import { enableUdpGro, hasUdpSegment } from "../../ffi/udp_batch.ts";
 import { Client } from "../core/client.ts";
 import { counterIndex, Counters } from "../core/counters.ts";
 import type { MachineEvent } from "../core/events.ts";
-import { type Machine, type Sink, Socket } from "../core/machine.ts";
+import { type Machine, type Millis, type Sink, Socket } from "../core/machine.ts";
 import { Relay } from "../core/relay.ts";
 import { Server } from "../core/server.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
-import { Arena, Control, SLOT_LENGTH } from "./arena.ts";
+import { Arena } from "./arena.ts";
 import { systemRandom } from "./entropy.ts";
-import { type Descriptors, MAX_EXTRA_SOCKETS, type ServerAddresses, SharedState, type ToData } from "./messages.ts";
-
-/** Packets taken from one descriptor before the others get their turn. */
-const BATCH = 64;
+import {
+  type Descriptors,
+  MAX_EXTRA_SOCKETS,
+  type Offloads,
+  type ServerAddresses,
+  SharedState,
+  type ToData,
+} from "./messages.ts";
+import { Outbox } from "./outbox.ts";
+import { negotiateTunOffload } from "./tun_offload.ts";
+import { TunPort } from "./tun_port.ts";
+import { UdpPort } from "./udp_port.ts";
 
 /** Places in the poll set: wake-up, TUN, then the sockets. */
 const POLL_WAKE = 0;
@@ -36,20 +45,15 @@ const POLL_TUN = 1;
 const POLL_SOCKETS = 2;
 const SOCKET_COUNT = Socket.extra + MAX_EXTRA_SOCKETS;
 
-const TUN_RX_PACKETS = counterIndex("tun_rx_packets");
-const TUN_RX_OCTETS = counterIndex("tun_rx_octets");
 const TUN_TX_PACKETS = counterIndex("tun_tx_packets");
 const TUN_TX_OCTETS = counterIndex("tun_tx_octets");
-const UDP_RX_DATAGRAMS = counterIndex("udp_rx_datagrams");
-const UDP_RX_OCTETS = counterIndex("udp_rx_octets");
-const UDP_TX_DATAGRAMS = counterIndex("udp_tx_datagrams");
-const UDP_TX_OCTETS = counterIndex("udp_tx_octets");
 const TUN_WRITE_FAILED = counterIndex("tun-write-failed");
-const UDP_SEND_FAILED = counterIndex("udp-send-failed");
-const TRUNCATED = counterIndex("truncated");
 
-/** Milliseconds of a monotonic clock: the only clock the machines ever see. */
-const now = (): number => performance.now();
+/**
+ * Milliseconds of a monotonic clock: the only clock the machines ever see. Whole ones, because a fraction would be a number on the heap for
+ * every call it is handed to.
+ */
+const now = (): Millis => Math.floor(performance.now());
 
 /** One machine wired to its descriptors. */
 export class DataPath implements Sink {
@@ -62,11 +66,15 @@ export class DataPath implements Sink {
   readonly #client: Client | undefined;
   /** Descriptor of each local socket, by socket number; -1 = none. */
   readonly #sockets = new Int32Array(SOCKET_COUNT).fill(-1);
+  /** Sockets to look at: one more than the highest in use. */
+  #socketCount = 0;
   readonly #poller: Poller;
-  readonly #datagrams: DatagramSocketIo;
-  readonly #tunWriter: GatherWriter;
+  readonly #outbox: Outbox;
+  readonly #udp: UdpPort;
+  readonly #tun: TunPort | undefined;
   readonly #rawSender: RawIpv6Sender | undefined;
-  readonly #tunPointer: Deno.PointerValue;
+  /** What the kernel does in bulk for this path. */
+  readonly offloads: Offloads;
 
   /** @param emit takes the machine's events */
   constructor(setup: Extract<ToData, { type: "setup" }>, emit: (event: MachineEvent) => void) {
@@ -74,22 +82,31 @@ export class DataPath implements Sink {
     this.#descriptors = setup.descriptors;
     this.#shared = new SharedState(setup.shared);
     this.#counters = new Counters(this.#shared.counters);
-    const { native, tunAt } = this.#arena;
-    this.#poller = new Poller(native, Control.poll, POLL_SOCKETS + SOCKET_COUNT);
-    this.#datagrams = new DatagramSocketIo(native, Control.datagram);
-    this.#tunWriter = new GatherWriter(native, Control.gather);
-    this.#tunPointer = native.pointer(tunAt);
-    this.#rawSender = setup.descriptors.rawIpv6 < 0 ? undefined : new RawIpv6Sender(native, Control.raw);
+    const arena = this.#arena, { native } = arena;
+    const { tun, sockets, rawIpv6, wake } = setup.descriptors;
+    const service = sockets[Socket.service];
+    this.offloads = {
+      tun: negotiateTunOffload(tun),
+      udpSegmentation: hasUdpSegment(service),
+      // A server answers datagram by datagram, and writes in front of what it got.
+      udpReceive: setup.machine.role !== "server" && enableUdpGro(service),
+    };
+    const pollEntries = POLL_SOCKETS + SOCKET_COUNT;
+    this.#poller = new Poller(native, arena.reserve(pollerLength(pollEntries)), pollEntries);
+    this.#outbox = new Outbox(arena, this.#counters, this.offloads.udpSegmentation);
+    this.#udp = new UdpPort(arena, this.#counters);
+    this.#tun = tun < 0 ? undefined : new TunPort(arena, tun, this.offloads.tun, this.#outbox, this.#counters);
+    this.#rawSender = rawIpv6 < 0 ? undefined : new RawIpv6Sender(native, arena.reserve(RAW_CONTROL_LENGTH));
     for (const descriptor of this.#shared.leftOpen()) {
       close(descriptor);
       this.#shared.forget(descriptor);
     }
-    this.#poller.set(POLL_WAKE, setup.descriptors.wake, POLLIN);
-    this.#poller.set(POLL_TUN, setup.descriptors.tun, POLLIN);
-    setup.descriptors.sockets.forEach((descriptor, socket) => this.#listen(socket, descriptor));
+    this.#poller.set(POLL_WAKE, wake, POLLIN);
+    this.#poller.set(POLL_TUN, tun, POLLIN);
+    sockets.forEach((descriptor, socket) => this.#listen(socket, descriptor));
 
     const environment = {
-      memory: this.#arena.memory,
+      memory: arena.memory,
       sink: this,
       random: systemRandom(),
       counters: this.#counters,
@@ -116,11 +133,13 @@ export class DataPath implements Sink {
   /** Lets a client qualify with `server`. */
   start(server: ServerAddresses): void {
     this.#client?.start(server, now());
+    this.#outbox.flush();
   }
 
   /** Ends a client's service in good order. */
   stop(): void {
     this.#client?.stop(now());
+    this.#outbox.flush();
     this.abandon();
   }
 
@@ -129,21 +148,25 @@ export class DataPath implements Sink {
     for (let socket = Socket.extra; socket < SOCKET_COUNT; socket++) this.closeSocket(socket);
   }
 
-  /** Carries packets until the main isolate signals the eventfd. */
+  /** Carries packets until the main isolate signals the eventfd. @throws SystemError when the TUN is gone */
   runUntilWoken(): void {
     const poller = this.#poller;
     const machine = this.#machine;
     for (;;) {
       const due = machine.nextTimer();
-      const ready = poller.wait(due === Infinity ? -1 : Math.max(0, due - now()));
+      // Rounded up to a tick of the clock, or the wait would end just before it.
+      const ready = poller.wait(due === Infinity ? -1 : Math.max(0, Math.ceil(due) - performance.now()));
       if (ready < 0 && ready !== -EINTR) throw new Error(`Cannot poll: error ${-ready}`);
       const at = now();
-      if (due <= at) machine.onTimer(at);
+      if (due <= at) {
+        machine.onTimer(at);
+        this.#outbox.flush();
+      }
       if (ready <= 0) continue;
-      for (let socket = 0; socket < SOCKET_COUNT; socket++) {
+      for (let socket = 0; socket < this.#socketCount; socket++) {
         if (poller.revents(POLL_SOCKETS + socket) !== 0) this.#drainSocket(socket, at);
       }
-      if (poller.revents(POLL_TUN) !== 0) this.#drainTun(at);
+      if (poller.revents(POLL_TUN) !== 0) this.#tun?.drain(machine, at);
       if (poller.revents(POLL_WAKE) !== 0) {
         drainEventFd(this.#descriptors.wake);
         return;
@@ -152,62 +175,35 @@ export class DataPath implements Sink {
   }
 
   #drainSocket(socket: number, at: number): void {
-    const io = this.#datagrams;
-    const { udpAt } = this.#arena;
-    const values = this.#counters.values;
-    for (let i = 0; i < BATCH; i++) {
-      const descriptor = this.#sockets[socket];
-      if (descriptor < 0) return;
-      const length = io.receive(descriptor, udpAt, SLOT_LENGTH);
-      if (length < 0) {
-        // An error queued on the socket (say, ECONNREFUSED of an earlier send) is taken off by this call: go on with the rest.
-        if (length === -EAGAIN) return;
-        continue;
-      }
-      values[UDP_RX_DATAGRAMS]++;
-      values[UDP_RX_OCTETS] += length;
-      if (io.truncated) values[TRUNCATED]++;
-      else this.#machine.fromUdp(socket, udpAt, length, io.sourceAddress, io.sourcePort, io.destination, at);
-    }
-  }
-
-  #drainTun(at: number): void {
-    const { tunAt } = this.#arena;
-    const values = this.#counters.values;
-    for (let i = 0; i < BATCH; i++) {
-      const length = read(this.#descriptors.tun, this.#tunPointer, SLOT_LENGTH);
-      if (length < 0) {
-        if (length === -EAGAIN || length === -EINTR) return;
-        throw new Error(`Cannot read from the tunnel interface: error ${-length}`);
-      }
-      values[TUN_RX_PACKETS]++;
-      values[TUN_RX_OCTETS] += length;
-      this.#machine.fromTun(tunAt, length, at);
-    }
+    const descriptor = this.#sockets[socket];
+    if (descriptor < 0) return;
+    const invalid = (this.#poller.revents(POLL_SOCKETS + socket) & POLLNVAL) !== 0;
+    if (invalid || !this.#udp.drain(descriptor, socket, this.#machine, at)) this.#listen(socket, -1);
+    this.#tun?.flush();
+    this.#outbox.flush();
   }
 
   #listen(socket: number, descriptor: number): void {
     this.#sockets[socket] = descriptor;
     this.#poller.set(POLL_SOCKETS + socket, descriptor, POLLIN);
+    this.#socketCount = this.#sockets.findLastIndex((each) => each >= 0) + 1;
+    this.#poller.limit(POLL_SOCKETS + this.#socketCount);
   }
 
   // ---- Sink
 
   sendUdp(socket: number, at: number, length: number, address: Ipv4, port: number): void {
-    const sent = this.#datagrams.send(this.#sockets[socket], at, length, address, port);
-    const values = this.#counters.values;
-    if (sent < 0) {
-      values[UDP_SEND_FAILED]++;
-      return;
-    }
-    values[UDP_TX_DATAGRAMS]++;
-    values[UDP_TX_OCTETS] += sent;
+    const descriptor = this.#sockets[socket];
+    if (this.#tun?.isSuper(at) === true) this.#tun.sendSuper(descriptor, address, port);
+    else this.#outbox.add(descriptor, at, length, address, port);
   }
 
   writeIpv6(at: number, length: number): void {
-    const written = this.#rawSender === undefined
-      ? this.#tunWriter.write(this.#descriptors.tun, at, length)
-      : this.#rawSender.send(this.#descriptors.rawIpv6, at, length);
+    if (this.#rawSender === undefined) {
+      this.#tun?.write(at, length);
+      return;
+    }
+    const written = this.#rawSender.send(this.#descriptors.rawIpv6, at, length);
     const values = this.#counters.values;
     if (written < 0) {
       values[TUN_WRITE_FAILED]++;
@@ -236,6 +232,7 @@ export class DataPath implements Sink {
   closeSocket(socket: number): void {
     const descriptor = this.#sockets[socket];
     if (socket < Socket.extra || descriptor < 0) return;
+    this.#outbox.flush(); // what waits to go out on it
     this.#listen(socket, -1);
     this.#shared.forget(descriptor);
     close(descriptor);

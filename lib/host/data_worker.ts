@@ -22,7 +22,7 @@ async function run(): Promise<void> {
         case "setup":
           path?.abandon();
           path = new DataPath(message, (event) => post({ type: "event", event }));
-          post({ type: "ready" });
+          post({ type: "ready", offloads: path.offloads });
           break;
         case "start":
           path?.start(message.server);

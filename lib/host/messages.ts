@@ -6,6 +6,7 @@ import type { MachineEvent } from "../core/events.ts";
 import type { RelayOptions } from "../core/relay.ts";
 import type { ServerOptions } from "../core/server.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
+import type { TunOffload } from "./tun_offload.ts";
 
 /** The two IPv4 addresses of a Teredo server, as far as it has them. */
 export interface ServerAddresses {
@@ -30,6 +31,15 @@ export interface Descriptors {
   readonly wake: number;
 }
 
+/** What the kernel does in bulk for the data isolate. */
+export interface Offloads {
+  readonly tun: TunOffload;
+  /** UDP_SEGMENT: it cuts one message into datagrams. */
+  readonly udpSegmentation: boolean;
+  /** UDP_GRO: it joins datagrams to one message. */
+  readonly udpReceive: boolean;
+}
+
 /** Main to data. `setup` comes first and again whenever options change; the rest only after it. */
 export type ToData =
   | {
@@ -44,7 +54,7 @@ export type ToData =
 /** Data to main. `loaded` comes first, once the program is in memory and can take a `setup`. */
 export type FromData =
   | { readonly type: "loaded" }
-  | { readonly type: "ready" }
+  | { readonly type: "ready"; readonly offloads: Offloads }
   | { readonly type: "event"; readonly event: MachineEvent }
   | { readonly type: "stopped" }
   /** It cannot go on: its last words. */

@@ -80,7 +80,7 @@ export class TunnelInterface implements Disposable {
     let fd = -1;
     try {
       if (this.#netlink.linkIndex(options.name) !== undefined) throw taken(options.name);
-      const tun = withAdvice(OPEN_ADVICE, () => openTun(options.name));
+      const tun = withAdvice(OPEN_ADVICE, () => openTun(options.name, { vnetHeader: true }));
       this.fd = fd = tun.fd;
       this.name = tun.name;
       const index = this.#netlink.linkIndex(tun.name);
