@@ -16,10 +16,12 @@ import { type Group, GROUPS, isGroup, MEASURES } from "./bench/catalogue.ts";
 import { attempt, which } from "./bench/command.ts";
 import { removeLeftovers } from "./bench/network.ts";
 import { Program } from "./bench/process.ts";
+import { peers, peerTable, type Size } from "./bench/peer_load.ts";
 import { Progress } from "./bench/progress.ts";
 import { Results } from "./bench/results.ts";
+import { serverLoad } from "./bench/server_load.ts";
 import { internet } from "./bench/topology.ts";
-import { type Round, starts, throughMixedPair, throughTunnels, throughVxlan, words } from "./bench/tunnels.ts";
+import { garbage, type Round, starts, throughMixedPair, throughTunnels, throughVxlan, words } from "./bench/tunnels.ts";
 
 /** What the command line asks for. */
 export interface Options {
@@ -32,7 +34,7 @@ export interface Options {
 const DEFAULT_ROUNDS = 3;
 const MAX_ROUNDS = 20;
 /** Length of one load, seconds: others may work on this machine. */
-const LOAD_SECONDS = { quick: 1, full: 3 };
+const LOAD_SECONDS = { quick: 1, full: 2 };
 
 const USAGE = `Usage: deno task bench [--quick] [--rounds N] [--only NAME...] [--json FILE]
 
@@ -75,11 +77,11 @@ export function parseOptions(args: readonly string[]): Options {
         throw new Error(`Cannot understand "${word}"`);
     }
   }
-  const all = Object.keys(GROUPS).filter(isGroup);
+  const usual = Object.keys(GROUPS).filter(isGroup).filter((group) => group !== "millions");
   return {
     quick,
     rounds: rounds ?? (quick ? 1 : DEFAULT_ROUNDS),
-    groups: groups.size > 0 ? groups : new Set(all),
+    groups: groups.size > 0 ? groups : new Set(usual),
     json,
   };
 }
@@ -110,8 +112,8 @@ async function about(daemons: Daemons, options: Options): Promise<Record<string,
 
 /** The programs that a group cannot do without. */
 const TOOLS: Readonly<Record<string, readonly Group[]>> = {
-  iperf3: ["tcp", "relay", "unsegmented", "udp", "mixed"],
-  ping: ["tcp", "relay", "unsegmented", "udp", "mixed", "ping"],
+  iperf3: ["tcp", "relay", "unsegmented", "udp", "mixed", "garbage"],
+  ping: ["tcp", "relay", "unsegmented", "udp", "mixed", "ping", "garbage"],
 };
 
 /** Groups that can be run here; the others are noted as skipped. */
@@ -125,29 +127,56 @@ function possible(options: Options, results: Results): Set<Group> {
   return groups;
 }
 
-async function tunnelRounds(options: Options, round: Round, makers: readonly Maker[]): Promise<void> {
-  const { groups, results } = round;
-  const has = (...names: readonly Group[]): boolean => names.some((name) => groups.has(name));
-  const guard = async (name: string, action: () => Promise<void>): Promise<void> => {
-    try {
-      await action();
-    } catch (error) {
-      results.fail(name, words(error));
-    }
-  };
+/** Runs one part; when it fails, the others still run. */
+async function guard({ results }: Round, name: string, action: () => Promise<void>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    results.fail(name, words(error));
+  }
+}
+
+/** What is measured several times, the makers in turn. */
+async function rounds(options: Options, round: Round, makers: readonly Maker[]): Promise<void> {
+  const has = (...names: readonly Group[]): boolean => names.some((name) => round.groups.has(name));
   for (let i = 0; i < options.rounds; i++) {
     // Who goes first changes, so that a machine getting busier or warmer favours nobody.
     const order = i % 2 === 0 ? makers : makers.toReversed();
     for (const maker of order) {
       if (has("tcp", "relay", "unsegmented", "udp", "ping", "idle")) {
-        await guard(`tunnels (${maker})`, () => throughTunnels(round, maker));
+        await guard(round, `tunnels (${maker})`, () => throughTunnels(round, maker));
       }
-      if (has("start")) await guard(`start (${maker})`, () => starts(round, maker, options.quick ? 2 : 3));
+      if (has("start")) await guard(round, `start (${maker})`, () => starts(round, maker, options.quick ? 2 : 3));
+      if (has("server")) await guard(round, `server (${maker})`, () => serverLoad(round, maker));
       if (has("mixed") && makers.length === 2) {
-        await guard(`mixed pair from ${maker}`, () => throughMixedPair(round, maker));
+        await guard(round, `mixed pair from ${maker}`, () => throughMixedPair(round, maker));
       }
     }
-    if (has("tcp", "unsegmented", "udp", "ping")) await guard("vxlan", () => throughVxlan(round));
+    if (has("tcp", "unsegmented", "udp", "ping")) await guard(round, "vxlan", () => throughVxlan(round));
+  }
+}
+
+/** Seconds that a relay full of peers is watched; the long one sees each collection of peers of Debian's, every 30 s. */
+const HOLD_SECONDS = { short: 4, long: 35 };
+
+/** What is measured once: it takes long, or is no matter of chance. */
+async function once(options: Options, round: Round, makers: readonly Maker[]): Promise<void> {
+  const { groups } = round;
+  if (groups.has("garbage")) await guard(round, "garbage", () => garbage(round, options.quick));
+  const sizes: readonly Size[] = options.quick ? ["1M"] : ["100k", "1M", "5M"];
+  if (groups.has("table")) {
+    for (const size of sizes) await guard(round, `table of ${size}`, () => peerTable(round, size));
+  }
+  for (const size of options.quick ? ["100k"] as const : ["100k", "1M"] as const) {
+    if (!groups.has("peers")) break;
+    const hold = size === "1M" ? HOLD_SECONDS.long : HOLD_SECONDS.short;
+    for (const maker of makers) {
+      await guard(round, `${size} peers (${maker})`, () => peers(round, maker, size, hold));
+    }
+  }
+  // Debian's ends at 1,048,576.
+  if (groups.has("millions")) {
+    await guard(round, "5M peers (ours)", () => peers(round, "ours", "5M", HOLD_SECONDS.long));
   }
 }
 
@@ -195,7 +224,9 @@ async function main(args: readonly string[]): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, interrupted);
   try {
     const groups = possible(options, results);
-    await tunnelRounds(options, { internet: world, daemons, results, progress, groups, seconds }, makers);
+    const round: Round = { internet: world, daemons, results, progress, groups, seconds };
+    await rounds(options, round, makers);
+    await once(options, round, makers);
   } finally {
     progress.clear();
     await cleanUp();

@@ -1,5 +1,6 @@
 /** Everything that is measured, in the order of the report, with what ours is to reach. */
 
+import type { Size } from "./peer_load.ts";
 import type { Measure } from "./results.ts";
 
 /** Parts of the benchmark that can be run by themselves, and what each is about. */
@@ -13,8 +14,10 @@ export const GROUPS = {
   idle: "memory and wake-ups of programs with nothing to do",
   start: "from the start of a client to its address",
   server: "router solicitations answered",
+  garbage: "collections of garbage while packets flow",
   table: "the table of peers by itself",
   peers: "a relay with many peers",
+  millions: "a relay with five million peers (about 8 minutes; only when named)",
 } as const;
 
 export type Group = keyof typeof GROUPS;
@@ -32,7 +35,7 @@ function stream(name: string, title: string, unit: string, speed?: Goal, cpu?: G
     { name, title, unit, better: "more", ...(speed && { goal: speed }) },
     {
       name: `${name}.cpu`,
-      title: `${title}, processor, both ends`,
+      title: `${title}, CPU`,
       unit: "µs/packet",
       better: "less",
       ...(cpu && { goal: cpu }),
@@ -58,6 +61,59 @@ function streams(prefix: string, note: string, clients: readonly [number, number
   return measures;
 }
 
+/** Router solicitations answered. */
+function answers(name: string, title: string, cpu?: Goal, speed?: Goal): Measure[] {
+  return [
+    { name, title: `${title}, answers`, unit: "1000/s", better: "more", ...(speed && { goal: speed }) },
+    { name: `${name}.cpu`, title: `${title}, CPU`, unit: "µs/answer", better: "less", ...(cpu && { goal: cpu }) },
+    { name: `${name}.lost`, title: `${title}, not answered`, unit: "%", better: "less" },
+  ];
+}
+
+/** The table of peers alone. */
+function table(size: Size): Measure[] {
+  const part = (name: string, title: string, unit: string, goal?: number): Measure => ({
+    name: `table.${size}.${name}`,
+    title: `table of ${size} peers, ${title}`,
+    unit,
+    better: "less",
+    ...(goal !== undefined && { goal: { figure: goal } }),
+  });
+  return [
+    part("octets", "memory", "octet/peer", 60),
+    part("find", "look-up", "ns", 150),
+    part("miss", "look-up of a stranger", "ns"),
+    part("fill", "time to fill", "ms"),
+    part("insert", "insertion", "ns"),
+    part("worstFill", "longest 1000 insertions", "ms"),
+    part("expiry", "removal when idle", "ns"),
+    part("worstExpiry", "longest step of removal", "ms", 1),
+  ];
+}
+
+/** A relay and its peers. */
+function relay(size: Size, resident?: number): Measure[] {
+  const part = (name: string, title: string, unit: string, better: Measure["better"] = "less"): Measure => ({
+    name: `peers.${size}.${name}`,
+    title: `relay, ${size} peers, ${title}`,
+    unit,
+    better,
+  });
+  return [
+    part("known", "reached", "%", "more"),
+    part("delivered", "first packets delivered", "%", "more"),
+    part("fill", "time to fill", "s"),
+    part("cpu", "CPU", "µs/peer"),
+    { ...part("resident", "memory", "MiB"), ...(resident !== undefined && { goal: { figure: resident } }) },
+    part("octets", "memory for peers", "octet/peer"),
+    part("fillWorst", "longest way of a probe while it fills", "ms"),
+    part("middle", "way of a probe, median", "ms"),
+    part("p99", "way of a probe, 99 of 100", "ms"),
+    part("worst", "longest way of a probe", "ms"),
+    part("lost", "probes lost", "probes"),
+  ];
+}
+
 export const MEASURES: readonly Measure[] = [
   ...streams("tcp", "", [10, 0.1], 8),
   ...streams("unsegmented", ", unsegmented", [5, 0.25]),
@@ -80,5 +136,20 @@ export const MEASURES: readonly Measure[] = [
   { name: "idle.client.wakeups", title: "idle client, wake-ups", unit: "/s", better: "less" },
   { name: "idle.relay.wakeups", title: "idle relay, wake-ups", unit: "/s", better: "less" },
   { name: "idle.server.wakeups", title: "idle server, wake-ups", unit: "/s", better: "less" },
+  ...answers("server.one", "server, one worker, one address", { times: 0.8 }),
+  ...answers("server.two", "server, two workers, both addresses", undefined, { times: 1 }),
   { name: "start", title: "start of a client to its address", unit: "ms", better: "less", goal: { times: 2 } },
+  {
+    name: "garbage",
+    title: "collections of garbage in both clients under TCP",
+    unit: "/10 s",
+    better: "less",
+    goal: { figure: 0 },
+  },
+  ...table("100k"),
+  ...table("1M"),
+  ...table("5M"),
+  ...relay("100k"),
+  ...relay("1M"),
+  ...relay("5M", 300),
 ];

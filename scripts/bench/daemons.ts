@@ -17,8 +17,16 @@ const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 /** Longest that anything may take from its start to being usable, milliseconds. */
 const START_LIMIT = 15_000;
 
-/** A relay and a server are up this long after their start at the latest, when nothing shows it, milliseconds. */
+/** How often to look whether a program is up, milliseconds: the resolution of the time from start to address. */
 const LOOK_INTERVAL = 2;
+
+/** What else to do with a program of ours. */
+export interface Watch {
+  /** Called with all it writes. */
+  readonly onText: (text: string) => void;
+  /** Added to its environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
 
 /** The two programs as they are installed here. */
 export class Daemons {
@@ -53,9 +61,9 @@ export class Daemons {
   }
 
   /** A client of {@link SERVER}. It is not waited for. */
-  client(maker: Maker, host: Host, settings: readonly string[] = []): Promise<Program> {
+  client(maker: Maker, host: Host, watch?: Watch): Promise<Program> {
     return maker === "ours"
-      ? this.#ours(host, "client", [SERVER], settings)
+      ? this.#ours(host, "client", [SERVER], [], watch)
       : this.#debian(host, "miredo", `RelayType client\nServerAddress ${SERVER}\nInterfaceName ${INTERFACE}\n`);
   }
 
@@ -97,13 +105,14 @@ export class Daemons {
     role: string,
     args: readonly string[],
     settings: readonly string[],
+    watch?: Watch,
   ): Promise<Program> {
     const sets = [...settings];
     const number = ++this.#count;
     // Several of one role run at once here, so they need sockets of their own.
     if (await this.supports(role, "status", "socket")) sets.push(`status.socket=${this.#directory}/${number}.sock`);
     const argv = [...this.ours, role, ...args, "--log-level", "warning", ...sets.flatMap((set) => ["--set", set])];
-    return new Program(host.inside(argv));
+    return new Program(host.inside(argv), watch?.onText, watch?.env);
   }
 
   async #debian(host: Host, program: string, configuration: string): Promise<Program> {

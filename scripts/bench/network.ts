@@ -80,12 +80,13 @@ export class Network {
     }
   }
 
-  /** Turns a feature of ethtool(8) on or off on every veth. @returns whether the kernel took it everywhere */
-  async feature(name: string, on: boolean): Promise<boolean> {
+  /** Turns features of ethtool(8) on or off on every veth. @returns whether the kernel took them everywhere */
+  async feature(names: readonly string[], on: boolean): Promise<boolean> {
+    const words = names.flatMap((name) => [name, on ? "on" : "off"]);
     let taken = true;
     for (const host of this.#hosts) {
       for (const device of host.devices) {
-        const { code } = await attempt(host.inside(["ethtool", "-K", device, name, on ? "on" : "off"]));
+        const { code } = await attempt(host.inside(["ethtool", "-K", device, ...words]));
         taken &&= code === 0;
       }
     }

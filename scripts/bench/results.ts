@@ -4,6 +4,14 @@
 export const SUBJECTS = ["ours", "debian", "ours-debian", "debian-ours", "vxlan"] as const;
 export type Subject = (typeof SUBJECTS)[number];
 
+/** Those who have a table of their own. */
+const OTHERS = ["ours-debian", "debian-ours", "vxlan"] as const;
+const TITLES: Readonly<Record<typeof OTHERS[number], string>> = {
+  "ours-debian": "ours → Debian",
+  "debian-ours": "Debian → ours",
+  "vxlan": "VXLAN",
+};
+
 /** One figure of the report. */
 export interface Measure {
   readonly name: string;
@@ -29,9 +37,9 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN;
 }
 
-/** Three significant digits, without an exponent. */
+/** Three significant digits, without an exponent; nothing for what is no number. */
 export function figure(value: number): string {
-  if (!Number.isFinite(value)) return "-";
+  if (!Number.isFinite(value)) return "";
   if (Math.abs(value) >= 100) return Math.round(value).toString();
   return value.toPrecision(3).replace(/\.?0+$/, "");
 }
@@ -95,27 +103,26 @@ export class Results {
     return [...this.#measures.values()].filter((measure) => this.#values.has(measure.name));
   }
 
-  /** The report as a Markdown table, with what was skipped and what failed below. */
+  /** The report in Markdown: ours beside Debian's, then what else there is beside Debian's, then what was skipped and what failed. */
   table(): string {
-    const used = new Set(this.#measured().flatMap(({ name }) => [...(this.#values.get(name)?.keys() ?? [])]));
-    const extra = SUBJECTS.filter((subject) => subject !== "ours" && subject !== "debian" && used.has(subject));
-    const rows = [["measure", "unit", "ours", "Debian", "ratio", "goal", ...extra.map((subject) => TITLES[subject])]];
+    const figures = (measure: Measure, subjects: readonly Subject[]): string[] =>
+      subjects.map((subject) => figure(this.median(measure.name, subject)));
+    const main = [["measure", "unit", "ours", "Debian", "ratio", "goal"]];
+    const beside = [["measure", "unit", "Debian", ...OTHERS.map((subject) => TITLES[subject])]];
     for (const measure of this.#measured()) {
-      const ratio = this.#ratio(measure.name);
-      rows.push([
-        measure.title,
-        measure.unit,
-        figure(this.median(measure.name, "ours")),
-        figure(this.median(measure.name, "debian")),
-        Number.isFinite(ratio) ? `${figure(ratio)}×` : "",
-        this.#goal(measure),
-        ...extra.map((subject) => figure(this.median(measure.name, subject))),
-      ].map((cell) => cell === "-" ? "" : cell));
+      const { name, title, unit } = measure;
+      const ratio = this.#ratio(name);
+      const values = figures(measure, ["ours", "debian"]);
+      if (values.some((value) => value !== "")) {
+        main.push([title, unit, ...values, Number.isFinite(ratio) ? `${figure(ratio)}×` : "", this.#goal(measure)]);
+      }
+      const others = figures(measure, ["debian", ...OTHERS]);
+      if (others.slice(1).some((value) => value !== "")) beside.push([title, unit, ...others]);
     }
-    const lines = rows.length > 1 ? layOut(rows) : [];
-    for (const { name, why } of this.#skipped) lines.push("", `Skipped ${name}: ${why}`);
-    for (const { name, why } of this.#failed) lines.push("", `Failed ${name}: ${why}`);
-    return lines.join("\n");
+    const lines = [main, beside].filter((rows) => rows.length > 1).flatMap((rows) => [...layOut(rows), ""]);
+    for (const { name, why } of this.#skipped) lines.push(`Skipped ${name}: ${why}`);
+    for (const { name, why } of this.#failed) lines.push(`Failed ${name}: ${why}`);
+    return lines.join("\n").trimEnd();
   }
 
   /** Everything, for programs. */
@@ -132,14 +139,6 @@ export class Results {
     return JSON.stringify({ schema: 1, ...about, measures, skipped: this.#skipped, failed: this.#failed }, null, 2);
   }
 }
-
-const TITLES: Readonly<Record<Subject, string>> = {
-  "ours": "ours",
-  "debian": "Debian",
-  "ours-debian": "ours → Debian",
-  "debian-ours": "Debian → ours",
-  "vxlan": "VXLAN",
-};
 
 /** A Markdown table whose columns stand below each other: the first two to the left, figures to the right. */
 function layOut(rows: readonly (readonly string[])[]): string[] {

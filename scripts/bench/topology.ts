@@ -13,8 +13,11 @@
 
 import { type Host, Network } from "./network.ts";
 
-/** Of the server; the secondary is the next one. */
+/** Of the server. */
 export const SERVER = "192.0.2.1";
+export const SERVER2 = "192.0.2.2";
+/** Addresses of the middle, from which a server can be asked without a NAT between. */
+export const SOURCES = ["192.0.2.254", "203.0.113.254", "198.51.100.62", "198.51.100.126"] as const;
 /** Of the IPv6 host behind the relay. */
 export const NATIVE = "2001:db8:3::1";
 /** Outer addresses of the two NATs. */
@@ -29,6 +32,8 @@ const TUNNEL_MTU = 1280;
 /** The hosts of {@link internet}. */
 export interface Internet {
   readonly network: Network;
+  /** The internet itself. */
+  readonly middle: Host;
   readonly a: Host;
   readonly b: Host;
   readonly server: Host;
@@ -70,7 +75,7 @@ async function build(network: Network): Promise<Internet> {
 
   await network.link(
     { host: middle, device: "server", addresses: ["192.0.2.254/24", "2001:db8:1::254/64"] },
-    { host: server, device: "eth0", addresses: [`${SERVER}/24`, "192.0.2.2/24", "2001:db8:1::1/64"] },
+    { host: server, device: "eth0", addresses: [`${SERVER}/24`, `${SERVER2}/24`, "2001:db8:1::1/64"] },
   );
   await server.ip("route add default via 192.0.2.254", "route add default via 2001:db8:1::254");
   await network.link(
@@ -104,7 +109,7 @@ async function build(network: Network): Promise<Internet> {
     await client.ip(`route add default via ${inside}.254`);
     await nat.nft(natRules(`${inside}.1`));
   }
-  return { network, a: clients[0], b: clients[1], server, relay, native };
+  return { network, middle, a: clients[0], b: clients[1], server, relay, native };
 }
 
 /**

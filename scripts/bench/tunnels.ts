@@ -99,17 +99,20 @@ async function allStreams(round: Round, clients: Path, native: Path, prefix: "tc
   }
 }
 
+/** Of plain UDP, which user space asks for, and of the kernel's own tunnels over UDP. */
+const SEGMENTATION = ["tx-udp-segmentation", "tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation"];
+
 /** Runs `action` with segmentation offload for UDP off on every link. */
 async function unsegmented(round: Round, action: () => Promise<void>): Promise<void> {
   const { network } = round.internet;
   if (which("ethtool") === undefined) return round.results.skip("unsegmented", "ethtool is not installed");
-  if (!await network.feature("tx-udp-segmentation", false)) {
+  if (!await network.feature(SEGMENTATION, false)) {
     return round.results.skip("unsegmented", "this kernel cannot turn it off");
   }
   try {
     await action();
   } finally {
-    await network.feature("tx-udp-segmentation", true);
+    await network.feature(SEGMENTATION, true);
   }
 }
 
@@ -248,5 +251,35 @@ export async function starts(round: Round, maker: Maker, times: number): Promise
     }
   } finally {
     await server.stop();
+  }
+}
+
+/** What V8 says of each collection (`--trace-gc`). */
+const COLLECTION = /^\[\d+:0x[0-9a-f]+\].*?\b(?:Scavenge|Mark-Compact|Minor Mark)/gm;
+const GARBAGE_SECONDS = { quick: 3, full: 10 };
+
+/** Collections of garbage while one TCP flow runs between two clients of ours, in all their isolates. */
+export async function garbage(round: Round, quick: boolean): Promise<void> {
+  const { daemons, internet, results, progress } = round;
+  const seconds = quick ? GARBAGE_SECONDS.quick : GARBAGE_SECONDS.full;
+  const running: Program[] = [];
+  let trace = "";
+  const watch = { onText: (text: string): void => void (trace += text), env: { DENO_V8_FLAGS: "--trace-gc" } };
+  try {
+    progress.show("ours: garbage");
+    running.push(await daemons.server("ours", internet.server));
+    const ends = [await daemons.client("ours", internet.a, watch), await daemons.client("ours", internet.b, watch)];
+    running.push(...ends);
+    for (const client of ends) await daemons.qualified(client);
+    running.push(await listen(internet.b));
+    const address = await addressOf(internet.b);
+    await reach(internet.a, address);
+    // Until the code is compiled and what start-up left is gone.
+    await tcp(internet.a, address, 2, 1);
+    trace = "";
+    await tcp(internet.a, address, seconds, 1);
+    results.add("garbage", "ours", (trace.match(COLLECTION)?.length ?? 0) * GARBAGE_SECONDS.full / seconds);
+  } finally {
+    await stopAll(running);
   }
 }
