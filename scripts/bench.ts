@@ -14,6 +14,7 @@
 import { Daemons, type Maker } from "./bench/daemons.ts";
 import { type Group, GROUPS, isGroup, MEASURES } from "./bench/catalogue.ts";
 import { attempt, which } from "./bench/command.ts";
+import { garbage } from "./bench/garbage.ts";
 import { removeLeftovers } from "./bench/network.ts";
 import { Program } from "./bench/process.ts";
 import { peers, peerTable, type Size } from "./bench/peer_load.ts";
@@ -21,7 +22,7 @@ import { Progress } from "./bench/progress.ts";
 import { Results } from "./bench/results.ts";
 import { serverLoad } from "./bench/server_load.ts";
 import { internet } from "./bench/topology.ts";
-import { garbage, type Round, starts, throughMixedPair, throughTunnels, throughVxlan, words } from "./bench/tunnels.ts";
+import { type Round, starts, throughMixedPair, throughTunnels, throughVxlan, words } from "./bench/tunnels.ts";
 
 /** What the command line asks for. */
 export interface Options {

@@ -124,7 +124,7 @@ async function datagrams(round: Round, path: Path): Promise<void> {
 }
 
 /** The Teredo address of a client. */
-async function addressOf(host: Host): Promise<string> {
+export async function addressOf(host: Host): Promise<string> {
   const text = await host.run("ip", "-6", "-o", "addr", "show", "dev", INTERFACE, "scope", "global");
   const address = /inet6 (2001:0?:[0-9a-f:]+)/.exec(text)?.[1];
   if (address === undefined) throw new Error(`Cannot find the address of client "${host.name}"`);
@@ -251,35 +251,5 @@ export async function starts(round: Round, maker: Maker, times: number): Promise
     }
   } finally {
     await server.stop();
-  }
-}
-
-/** What V8 says of each collection (`--trace-gc`). */
-const COLLECTION = /^\[\d+:0x[0-9a-f]+\].*?\b(?:Scavenge|Mark-Compact|Minor Mark)/gm;
-const GARBAGE_SECONDS = { quick: 3, full: 10 };
-
-/** Collections of garbage while one TCP flow runs between two clients of ours, in all their isolates. */
-export async function garbage(round: Round, quick: boolean): Promise<void> {
-  const { daemons, internet, results, progress } = round;
-  const seconds = quick ? GARBAGE_SECONDS.quick : GARBAGE_SECONDS.full;
-  const running: Program[] = [];
-  let trace = "";
-  const watch = { onText: (text: string): void => void (trace += text), env: { DENO_V8_FLAGS: "--trace-gc" } };
-  try {
-    progress.show("ours: garbage");
-    running.push(await daemons.server("ours", internet.server));
-    const ends = [await daemons.client("ours", internet.a, watch), await daemons.client("ours", internet.b, watch)];
-    running.push(...ends);
-    for (const client of ends) await daemons.qualified(client);
-    running.push(await listen(internet.b));
-    const address = await addressOf(internet.b);
-    await reach(internet.a, address);
-    // Until the code is compiled and what start-up left is gone.
-    await tcp(internet.a, address, 2, 1);
-    trace = "";
-    await tcp(internet.a, address, seconds, 1);
-    results.add("garbage", "ours", (trace.match(COLLECTION)?.length ?? 0) * GARBAGE_SECONDS.full / seconds);
-  } finally {
-    await stopAll(running);
   }
 }
