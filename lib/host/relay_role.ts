@@ -2,7 +2,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import type { Config, RelayConfig } from "../../config/mod.ts";
-import { close } from "../../ffi/io.ts";
+import { close, readTextFile } from "../../ffi/io.ts";
 import { openUdp } from "../../ffi/udp.ts";
 import type { MachineEvent } from "../core/events.ts";
 import { formatEndpoint, parseIpv4 } from "../wire/ipv4.ts";
@@ -139,7 +139,7 @@ function sameValue(a: unknown, b: unknown): boolean {
 /** Whether the kernel forwards IPv6 packets between interfaces; true where it does not say. */
 function forwardsIpv6(): boolean {
   try {
-    return Deno.readTextFileSync("/proc/sys/net/ipv6/conf/all/forwarding").trim() !== "0";
+    return readTextFile("/proc/sys/net/ipv6/conf/all/forwarding").trim() !== "0";
   } catch {
     return true;
   }

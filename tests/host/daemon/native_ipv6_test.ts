@@ -133,3 +133,13 @@ rootTest("a server without IPv6 of its own serves", async () => {
   assert.equal(received, 2);
   assert.equal(server.child.running, true);
 });
+
+rootTest("a relay on a host that forwards nothing says so, one that forwards does not", async () => {
+  await using world = await World.open();
+  const silent = launch(world.client, "relay");
+  await silent.line(/warning IPv6 forwarding is off: only this host itself reaches clients hint="sysctl -w /);
+  world.other.sysctl("net/ipv6/conf/all/forwarding", 1);
+  const relay = launch(world.other, "relay");
+  await relay.line(/Relaying/);
+  assert.equal(count(relay, /warning/), 0, relay.output);
+});
