@@ -28,6 +28,16 @@ export interface Watch {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** Whether an example of a configuration has a key, commented out or not. */
+export function hasKey(example: string, table: string, key: string): boolean {
+  let here = "";
+  for (const line of example.split("\n")) {
+    here = /^\[(.+)\]$/.exec(line)?.[1] ?? here;
+    if (here === table && new RegExp(`^#?\\s*${key} = `).test(line)) return true;
+  }
+  return false;
+}
+
 /** The two programs as they are installed here. */
 export class Daemons {
   /** The command line of ours, without arguments. */
@@ -55,9 +65,7 @@ export class Daemons {
     if (!this.#keys.has(role)) {
       this.#keys.set(role, (await attempt([...this.ours, "config", "example", role])).stdout);
     }
-    const text = this.#keys.get(role) ?? "";
-    const section = new RegExp(`^\\[${table}\\]$([^]*?)(?=^\\[|$(?![^]))`, "m").exec(text)?.[1] ?? "";
-    return new RegExp(`^#?\\s*${key} = `, "m").test(section);
+    return hasKey(this.#keys.get(role) ?? "", table, key);
   }
 
   /** A client of {@link SERVER}. It is not waited for. */

@@ -37,11 +37,14 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN;
 }
 
+/** Below this, JavaScript writes exponents; nothing that small is measured here. */
+const SMALLEST = 1e-6;
+
 /** Three significant digits, without an exponent; nothing for what is no number. */
 export function figure(value: number): string {
   if (!Number.isFinite(value)) return "";
   if (Math.abs(value) >= 100) return Math.round(value).toString();
-  return value.toPrecision(3).replace(/\.?0+$/, "");
+  return Math.abs(value) < SMALLEST ? "0" : String(Number(value.toPrecision(3)));
 }
 
 /** What a run of the benchmark found. */
