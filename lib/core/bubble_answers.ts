@@ -3,28 +3,32 @@
  *
  * | IPv6 source | answer to |
  * |---|---|
- * | Teredo, trusted and valid entry | the entry's mapping |
- * | Teredo otherwise | the mapping embedded in it |
+ * | Teredo, reached | the entry's mapping |
+ * | Teredo otherwise | the mapping in its address, and wherever else hole punching finds it worth trying |
  * | another (a relay: link-local or native) | the origin indication |
  *
  * An answer is one direct bubble per bubble received. It is not held back by the 2 s rule, but by two limits of its own: per target
  * and in total. A received indirect bubble proves nothing about its sender and makes no peer trusted.
  *
- * The indirect answer of RFC 6081 3.1 belongs beside the direct one to an untrusted Teredo peer.
+ * A Teredo peer that is not reached gets an indirect bubble back as well (RFC 6081 3.1), under the rules for those that we begin with.
  */
 
 import type { Datagram } from "../wire/encapsulation.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
 import { addressAt, SOURCE_AT } from "../wire/ipv6.ts";
 import { isTeredo, mappedAddressAt, mappedPortAt } from "../wire/teredo_address.ts";
+import type { Trailers } from "../wire/trailers.ts";
 import type { Bubbles } from "./bubbles.ts";
 import type { ClientOptions } from "./client_options.ts";
 import type { DropReason } from "./counters.ts";
+import type { HolePunching } from "./hole_punching.ts";
 import type { Identity } from "./identity.ts";
 import { SourceLimiter, TokenBucket } from "./limits.ts";
 import type { Environment, Millis } from "./machine.ts";
+import type { Negotiation } from "./negotiation.ts";
 import type { PeerEntries } from "./peer_entries.ts";
 import { targetFault } from "./targets.ts";
+import type { Traversals } from "./traversal.ts";
 
 /** Answers to one endpoint: 4 in 2 s. */
 const ANSWERS_PER_TARGET = { perSecond: 2, burst: 4, slots: 1024 } as const;
@@ -35,52 +39,42 @@ const ANSWERS_TOTAL = 500;
 /** Multiplier that spreads ports over the key of the limit per target. */
 const PORT_SPREAD = 0x9e3779b1;
 
+/** What the answers work with. */
+export interface BubbleAnswersParts {
+  readonly environment: Environment;
+  readonly options: Pick<ClientOptions, "subnets" | "traversal">;
+  readonly identity: Identity;
+  readonly entries: PeerEntries;
+  readonly bubbles: Bubbles;
+  readonly traversals: Traversals;
+  readonly punching: HolePunching;
+  readonly negotiation: Negotiation;
+}
+
 /** Answers bubbles, within limits. */
 export class BubbleAnswers {
-  readonly #environment: Environment;
-  readonly #options: Pick<ClientOptions, "subnets">;
-  readonly #identity: Identity;
-  readonly #entries: PeerEntries;
-  readonly #bubbles: Bubbles;
+  readonly #parts: BubbleAnswersParts;
   readonly #perTarget: SourceLimiter;
   readonly #total = new TokenBucket(ANSWERS_TOTAL, ANSWERS_TOTAL);
 
-  constructor(
-    environment: Environment,
-    options: Pick<ClientOptions, "subnets">,
-    identity: Identity,
-    entries: PeerEntries,
-    bubbles: Bubbles,
-  ) {
-    this.#environment = environment;
-    this.#options = options;
-    this.#identity = identity;
-    this.#entries = entries;
-    this.#bubbles = bubbles;
-    this.#perTarget = new SourceLimiter({ ...ANSWERS_PER_TARGET, random: environment.random });
+  constructor(parts: BubbleAnswersParts) {
+    this.#parts = parts;
+    this.#perTarget = new SourceLimiter({ ...ANSWERS_PER_TARGET, random: parts.environment.random });
   }
 
   /**
    * Answers an indirect bubble.
    * @returns why there was no answer, or undefined
    */
-  answerIndirect(datagram: Datagram, now: Millis): DropReason | undefined {
-    const { bytes } = this.#environment.memory;
+  answerIndirect(datagram: Datagram, trailers: Trailers, now: Millis): DropReason | undefined {
+    const { environment, options } = this.#parts;
+    const { bytes } = environment.memory;
     const source = datagram.ipv6At + SOURCE_AT;
-    if (!isTeredo(bytes, source)) {
-      // Without an origin indication there is no telling where a relay is.
-      if (!datagram.origin) return "unknown-peer";
-      return targetFault(datagram.originAddress, datagram.originPort, this.#options.subnets) ??
-        this.answer(source, datagram.originAddress, datagram.originPort, now);
-    }
-    const { table } = this.#entries;
-    const peer = table.find(bytes, source);
-    if (peer >= 0 && table.trusted(peer) && table.valid(peer, now)) {
-      return this.answer(source, table.address(peer), table.port(peer), now);
-    }
-    const address = mappedAddressAt(bytes, source), port = mappedPortAt(bytes, source);
-    if (this.#identity.isOwnMapping(address, port)) return "loop";
-    return targetFault(address, port, this.#options.subnets) ?? this.answer(source, address, port, now);
+    if (isTeredo(bytes, source)) return this.#answerTeredo(source, trailers, now);
+    // Without an origin indication there is no telling where a relay is.
+    if (!datagram.origin) return "unknown-peer";
+    return targetFault(datagram.originAddress, datagram.originPort, options.subnets) ??
+      this.answer(source, datagram.originAddress, datagram.originPort, now);
   }
 
   /**
@@ -88,15 +82,50 @@ export class BubbleAnswers {
    * @returns why not, or undefined
    */
   answer(source: number, address: Ipv4, port: number, now: Millis): DropReason | undefined {
-    const { bytes } = this.#environment.memory;
-    const target = (address ^ Math.imul(port, PORT_SPREAD)) >>> 0;
-    if (!this.#perTarget.take(target, now) || !this.#total.take(now)) return "rate-limited";
-    const destination = addressAt(bytes, source);
-    this.#bubbles.direct(destination, address, port);
+    const { environment, bubbles, entries } = this.#parts;
+    if (!this.#mayAnswer(address, port, now)) return "rate-limited";
+    const destination = addressAt(environment.memory.bytes, source);
+    bubbles.direct(destination, address, port);
     if (isTeredo(destination, 0)) {
-      const peer = this.#entries.make(destination, 0, now);
-      if (peer >= 0) this.#entries.table.setLastTransmission(peer, now);
+      const peer = entries.make(destination, 0, now);
+      if (peer >= 0) entries.table.setLastTransmission(peer, now);
     }
     return undefined;
+  }
+
+  /** A solicitation came straight from a peer that is reached: the advertisement goes back (RFC 6081 5.7.4.2). */
+  advertise(peer: number, now: Millis): DropReason | undefined {
+    const { entries, traversals, punching } = this.#parts;
+    if (!this.#mayAnswer(entries.table.address(peer), entries.table.port(peer), now)) return "rate-limited";
+    punching.reached(traversals.of(peer), now, "advertisement");
+    return undefined;
+  }
+
+  #answerTeredo(source: number, trailers: Trailers, now: Millis): DropReason | undefined {
+    const { environment, options, identity, entries, traversals, punching, negotiation } = this.#parts;
+    const { bytes } = environment.memory;
+    const { table } = entries;
+    if (trailers.alternateMalformed === true && options.traversal.hairpinning) return "malformed";
+    const known = table.find(bytes, source);
+    if (known >= 0 && table.trusted(known) && table.valid(known, now) && traversals.find(known)?.viaRelay !== true) {
+      if (!this.#mayAnswer(table.address(known), table.port(known), now)) return "rate-limited";
+      const traversal = traversals.of(known);
+      punching.learn(traversal, trailers, true);
+      punching.reached(traversal, now);
+      return undefined;
+    }
+    const address = mappedAddressAt(bytes, source), port = mappedPortAt(bytes, source);
+    if (identity.isOwnMapping(address, port)) return "loop";
+    const fault = targetFault(address, port, options.subnets);
+    if (fault !== undefined) return fault;
+    const peer = entries.make(bytes, source, now);
+    if (peer < 0) return this.answer(source, address, port, now);
+    if (!this.#mayAnswer(address, port, now)) return "rate-limited";
+    negotiation.respond(peer, trailers, now);
+    return undefined;
+  }
+
+  #mayAnswer(address: Ipv4, port: number, now: Millis): boolean {
+    return this.#perTarget.take((address ^ Math.imul(port, PORT_SPREAD)) >>> 0, now) && this.#total.take(now);
   }
 }

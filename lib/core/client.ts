@@ -12,6 +12,7 @@
  *   Identity        own address, mapping, server             Negotiation      bubbles, connectivity tests, queues
  *   Qualification   which address                            Reception        what to do with a datagram
  *   Maintenance     still that address?                      Transmission     what to do with a packet
+ *   HolePunching    which bubbles (RFC 6081)                 RelayPaths       where no direct way leads
  *   LocalDiscovery  who is on this link                      IntervalDetermination   how often to refresh
  * ```
  */
@@ -24,27 +25,37 @@ import { TEREDO_PORT } from "../wire/teredo_address.ts";
 import { BubbleAnswers } from "./bubble_answers.ts";
 import { Bubbles } from "./bubbles.ts";
 import type { ClientOptions, ClientState, ServerAddresses } from "./client_options.ts";
+import { EchoTests } from "./echo_test.ts";
 import { ErrorSender } from "./errors.ts";
 import type { MachineEvent, OfflineReason } from "./events.ts";
+import { HolePunching } from "./hole_punching.ts";
 import { Identity } from "./identity.ts";
 import { INTERVAL_SOCKET, IntervalDetermination } from "./interval_determination.ts";
 import { LocalDiscovery } from "./local_discovery.ts";
 import { LocalPeers } from "./local_peers.ts";
 import { type Environment, type Machine, type Millis, Socket, uniform } from "./machine.ts";
 import { Maintenance } from "./maintenance.ts";
+import { NatBehaviour } from "./nat_behaviour.ts";
 import { Negotiation } from "./negotiation.ts";
 import { PeerEntries } from "./peer_entries.ts";
 import type { PeerTable } from "./peers.ts";
+import { PortMapping } from "./port_mapping.ts";
 import { Qualification, type QualificationResult } from "./qualification.ts";
+import { RandomPorts } from "./random_ports.ts";
 import { Reception } from "./reception.ts";
+import { RelayPaths } from "./relay_paths.ts";
 import { Solicitor } from "./solicitor.ts";
 import { Transmission } from "./transmission.ts";
+import { Traversals } from "./traversal.ts";
 
 export type { ClientOptions, ClientState, QualificationPhase, ServerAddresses } from "./client_options.ts";
 
 /** How often idle entries are looked for, and in how many such steps the whole table is walked. */
 const HOUSEKEEPING_INTERVAL: Millis = 5_000;
 const HOUSEKEEPING_STEPS = 12;
+
+/** Traversal states for each conversation that may be under way. */
+const TRAVERSALS_PER_PENDING = 4;
 
 /** Most octets of an identifier: its length is one octet on the wire. */
 const MAX_IDENTIFIER_LENGTH = 255;
@@ -56,6 +67,11 @@ export class Client implements Machine {
   readonly #identity: Identity;
   readonly #entries: PeerEntries;
   readonly #localPeers = new LocalPeers();
+  readonly #traversals: Traversals;
+  readonly #portMapping: PortMapping;
+  readonly #punching: HolePunching;
+  readonly #relayPaths: RelayPaths;
+  readonly #behaviour = new NatBehaviour();
   readonly #solicitor: Solicitor;
   readonly #qualification: Qualification;
   readonly #maintenance: Maintenance;
@@ -88,24 +104,50 @@ export class Client implements Machine {
     this.#options = options;
     this.#environment = environment;
     this.#identity = new Identity(random, options.remembered);
-    this.#entries = new PeerEntries({ maxPeers: options.maxPeers, random }, counters);
+    const onRemove = (peer: number) => this.#traversals.drop(peer);
+    this.#entries = new PeerEntries({ maxPeers: options.maxPeers, random, onRemove }, counters);
+    const { table } = this.#entries;
     const solicitor = this.#solicitor = new Solicitor(environment, Socket.service, credentials, subnets);
     this.#qualification = new Qualification(options, solicitor);
     this.#maintenance = new Maintenance(options, options.refreshInterval, solicitor, this.#identity, random);
     const bubbles = new Bubbles(environment, this.#identity);
     const errors = new ErrorSender(environment, options.errorsPerSecond, options.errorsPerSecond);
-    const shared = {
+    this.#portMapping = new PortMapping(this.#identity);
+    const randomPorts = new RandomPorts(environment, table, () => this.#traversals);
+    const echoTests = new EchoTests(environment, credentials, subnets);
+    const traversals = this.#traversals = new Traversals(
+      table,
+      options.maxPending * TRAVERSALS_PER_PENDING,
+      (traversal) => this.#punching.end(traversal),
+    );
+    const tools = {
       environment,
       options,
       identity: this.#identity,
+      table,
       entries: this.#entries,
       localPeers: this.#localPeers,
       bubbles,
       errors,
       maintenance: this.#maintenance,
-      answers: new BubbleAnswers(environment, options, this.#identity, this.#entries, bubbles),
+      traversals,
+      randomPorts,
+      echoTests,
+      portMapping: this.#portMapping,
+      behaviour: this.#behaviour,
     };
-    const negotiation = this.#negotiation = new Negotiation(shared);
+    const punching = this.#punching = new HolePunching(tools);
+    const relayPaths = this.#relayPaths = new RelayPaths(environment, options.traversal, this.#identity, (now) => {
+      const node = options.traversal.relayProbe;
+      if (node !== undefined) this.#negotiation.probe(node, now);
+    });
+    const negotiation = this.#negotiation = new Negotiation({
+      ...tools,
+      punching,
+      onRelay: (address, port, now) => relayPaths.remember(address, port, now),
+    });
+    const answers = new BubbleAnswers({ ...tools, punching, negotiation });
+    const shared = { ...tools, punching, relayPaths, negotiation, answers };
     const discovery = this.#discovery = new LocalDiscovery(shared);
     this.#determination = new IntervalDetermination(
       environment,
@@ -116,11 +158,10 @@ export class Client implements Machine {
     );
     this.#reception = new Reception({
       ...shared,
-      negotiation,
       discovery,
       onAdvertisement: (datagram, address, port, now) => this.#onAdvertisement(datagram, address, port, now),
     });
-    this.#transmission = new Transmission({ ...shared, negotiation });
+    this.#transmission = new Transmission(shared);
   }
 
   /** Where this client stands. Made anew at each call. */
@@ -137,7 +178,8 @@ export class Client implements Machine {
         address: address.slice(),
         mapped,
         symmetric,
-        portPreserving: this.#isPortPreserving(mapped),
+        portPreserving: this.#identity.portPreserving,
+        nat: this.#behaviour.report,
         since: this.#since,
         refreshInterval: this.#maintenance.refreshInterval,
       };
@@ -181,6 +223,16 @@ export class Client implements Machine {
     this.#server = undefined;
     this.#offline = undefined;
     this.#qualification.stop();
+    // Random ports are of no use without an address: they close with the entries that they serve.
+    this.#entries.table.clear();
+  }
+
+  /**
+   * The host has, or has not any more, a port mapping on its NAT for the service port (RFC 6081 5.3).
+   * @param endpoint its external address and port; undefined: none
+   */
+  portMapping(endpoint: Endpoint | undefined, _now: Millis): void {
+    this.#portMapping.endpoint = endpoint;
   }
 
   fromTun(at: number, length: number, now: Millis): void {
@@ -200,14 +252,11 @@ export class Client implements Machine {
     destination: Ipv4,
     now: Millis,
   ): void {
-    if (socket < Socket.extra) {
+    if (socket !== INTERVAL_SOCKET) {
       this.#reception.receive(socket, at, length, address, port, destination, now);
       return;
     }
-    // The random ports of RFC 6081 3.3 would be further extra sockets.
-    const fault = socket === INTERVAL_SOCKET
-      ? this.#determination.receive(at, length, address, port, now)
-      : "unknown-peer";
+    const fault = this.#determination.receive(at, length, address, port, now);
     if (fault !== undefined) this.#environment.counters.count(fault);
   }
 
@@ -218,6 +267,7 @@ export class Client implements Machine {
     this.#onQualification(this.#qualification.onTimer(now), now);
     if (this.#maintenance.onTimer(now)) this.#onServerLost(now);
     this.#negotiation.onTimer(now);
+    if (this.#identity.qualified) this.#punching.onTimer(now);
     this.#discovery.onTimer(now);
     this.#determination.onTimer(now);
     if (now >= this.#housekeeping) {
@@ -232,6 +282,7 @@ export class Client implements Machine {
       this.#qualification.deadline,
       this.#maintenance.deadline,
       this.#negotiation.deadline,
+      this.#identity.qualified ? this.#punching.deadline : Infinity,
       this.#discovery.deadline,
       this.#determination.deadline,
       this.#entries.table.size > 0 ? this.#housekeeping : Infinity,
@@ -296,6 +347,7 @@ export class Client implements Machine {
       case "done":
         this.#mtu = result.mtu;
         this.#onKey(result.keyExpired);
+        this.#behaviour.observeQualification(this.#options.localEndpoint.port, result.mapped, result.second);
         this.#qualify(result.mapped, result.cone, result.symmetric, now - this.#since, now);
         return;
     }
@@ -305,9 +357,11 @@ export class Client implements Machine {
     const server = this.#server;
     if (server === undefined) return;
     const address = this.#identity.adopt(server.primary, mapped, cone, symmetric);
+    this.#identity.portPreserving = mapped.port === this.#options.localEndpoint.port;
     if (this.#peersOf === undefined || !equalIpv6(this.#peersOf, address)) {
       this.#entries.table.clear();
       this.#localPeers.clear();
+      this.#relayPaths.clear();
       this.#peersOf = address;
     }
     this.#offline = undefined;
@@ -319,6 +373,7 @@ export class Client implements Machine {
     this.#environment.counters.observe("qualification_seconds", elapsed);
     this.#maintenance.start(now);
     this.#discovery.start(now);
+    this.#punching.start(server, now);
     this.#tell({
       type: "qualified",
       address,
@@ -326,7 +381,7 @@ export class Client implements Machine {
       mapped,
       mtu: this.#mtu,
       symmetric,
-      portPreserving: this.#isPortPreserving(mapped),
+      portPreserving: this.#identity.portPreserving,
       elapsed,
     });
     this.#determination.start(server, now);
@@ -374,10 +429,6 @@ export class Client implements Machine {
 
   #mapped(): Endpoint {
     return { address: this.#identity.mappedAddress, port: this.#identity.mappedPort };
-  }
-
-  #isPortPreserving(mapped: Endpoint): boolean {
-    return mapped.port === this.#options.localEndpoint.port;
   }
 
   #tell(event: MachineEvent): void {

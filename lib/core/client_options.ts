@@ -4,6 +4,7 @@ import type { Endpoint, Ipv4, Ipv4Subnet } from "../wire/ipv4.ts";
 import type { Ipv6 } from "../wire/ipv6.ts";
 import type { OfflineReason } from "./events.ts";
 import type { Millis } from "./machine.ts";
+import type { NatReport } from "./nat_behaviour.ts";
 
 /** Settings of a client. All times in milliseconds, all sizes in octets. */
 export interface ClientOptions {
@@ -23,6 +24,8 @@ export interface ClientOptions {
   readonly honourCone: boolean;
   /** Stay qualified behind a symmetric NAT (RFC 6081 3.1) instead of going off-line (RFC 4380 5.2.1). */
   readonly symmetricNatSupport: boolean;
+  /** The extensions of RFC 6081 beyond that, and paths through relays. */
+  readonly traversal: TraversalOptions;
   /** Find other clients on the same link over 224.0.0.253 (RFC 4380 5.2.8). */
   readonly localDiscovery: boolean;
   /** Accept discovery bubbles only from clients behind the same mapped address as ours (RFC 4380 5.2.8, MAY). */
@@ -51,6 +54,26 @@ export interface ClientOptions {
   readonly errorsPerSecond: number;
   /** Direct IPv6 connectivity tests, echo requests per second over all peers. */
   readonly testsPerSecond: number;
+}
+
+/** Which ways to peers a client knows besides those of RFC 4380. Those for symmetric NATs need `symmetricNatSupport`. */
+export interface TraversalOptions {
+  /** Random ports, for symmetric NATs that keep ports, and for peers behind such (RFC 6081 5.4). */
+  readonly portPreserving: boolean;
+  /** Echo Tests, for symmetric NATs that number ports in sequence (RFC 6081 5.5). Needs {@link portPreserving}. */
+  readonly sequential: boolean;
+  /** Tell peers behind the same NAT our addresses inside it (RFC 6081 5.6). */
+  readonly hairpinning: boolean;
+  /** Ask an idle peer itself before its server (RFC 6081 5.7). */
+  readonly serverLoadReduction: boolean;
+  /** Meet at a relay where no direct way leads to a Teredo peer. */
+  readonly relayPaths: boolean;
+  /** The relay over which we answer peers that cannot reach us; undefined: the one that a native node answered through. */
+  readonly relay: Endpoint | undefined;
+  /** A native node that is asked, when a peer wants to meet at a relay and none is known, to find the relay that leads to us. */
+  readonly relayProbe: Ipv6 | undefined;
+  /** IPv4 addresses of this host, the one towards the Internet first: what peers on the same side of the NAT are told. */
+  readonly localAddresses: readonly Ipv4[];
 }
 
 /** What a restarted client needs to take its old address on again. */
@@ -82,6 +105,8 @@ export type ClientState =
     readonly symmetric: boolean;
     /** External port equals the local port. */
     readonly portPreserving: boolean;
+    /** What is known of the NAT. */
+    readonly nat: NatReport;
     readonly since: Millis;
     /** Present refresh interval: configured, or found by interval determination. */
     readonly refreshInterval: Millis;

@@ -23,6 +23,8 @@ import { TimerHeap } from "./timers.ts";
 export type Stage =
   /** Bubbles are out: `sent` events of a direct and an indirect one. */
   | { readonly kind: "bubbling"; readonly sent: number }
+  /** Server load reduction solicitations are out, `sent` of them (RFC 6081 5.7). */
+  | { readonly kind: "soliciting"; readonly sent: number }
   /** Echo requests are out: `sent` of them, besides `denied` that the limit held back. */
   | { readonly kind: "testing"; readonly sent: number; readonly denied: number; readonly test: ConnectivityTest }
   /** Given up for a short while; a late answer still helps. */
@@ -34,6 +36,8 @@ export interface Conversation {
   readonly peer: number;
   readonly address: Ipv6;
   stage: Stage;
+  /** This host has packets for the peer; else only the peer wants to speak. */
+  wanted: boolean;
   /** When it began. */
   readonly since: Millis;
   /** Packets of this host that wait for a path. */
@@ -76,7 +80,7 @@ export class Conversations {
   }
 
   /** Begins one with `peer`, which has none; undefined when there are too many. */
-  open(peer: number, stage: Stage, now: Millis): Conversation | undefined {
+  open(peer: number, stage: Stage, wanted: boolean, now: Millis): Conversation | undefined {
     if (this.#open.size >= this.#options.maxPending) {
       for (const oldest of this.#unreachable) {
         this.close(oldest);
@@ -88,6 +92,7 @@ export class Conversations {
       peer,
       address: this.#table.key(peer),
       stage,
+      wanted,
       since: now,
       outbound: new PacketQueue(this.#budget, this.#options.queueOctetsPerPeer),
       inbound: new PacketQueue(this.#budget, this.#options.queueOctetsPerPeer),

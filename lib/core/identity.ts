@@ -27,6 +27,8 @@ export class Identity {
   mappedPort = 0;
   /** The NAT maps per destination (two servers saw different mappings). */
   symmetric = false;
+  /** The NAT keeps ports: our mapped port is the local one (RFC 6081 5.4.3). */
+  portPreserving = false;
   /** Qualified in the legacy cone phase. */
   cone = false;
 

@@ -11,24 +11,33 @@
  * direct response. A direct and an indirect bubble of the same moment count as one. Both numbers live in the peer's entry, so they
  * outlast the conversation; 300 s are counted from the last transmission, which is never less than the rule asks.
  *
- * Echo Tests and random ports (RFC 6081 3.3, 3.4) come between a wish for an indirect bubble and its sending, in `#bubble`.
+ * Which bubbles those are, and what comes before them behind symmetric NATs, is the business of hole punching (RFC 6081).
+ *
+ * ```
+ *   trusted, idle for 30 s ─▶ soliciting: direct, 3 times ─▶ bubbling: direct and indirect, 4 times ─▶ testing: meet at a relay ─▶ fail
+ * ```
+ *
+ * An indirect bubble of a peer that is not reached opens a conversation too, so that our bubbles are repeated as well.
  */
 
 import { readU16, readU32, writeU16, writeU32 } from "../wire/bytes.ts";
-import type { Ipv4 } from "../wire/ipv4.ts";
-import { addressAt, DESTINATION_AT, SOURCE_AT } from "../wire/ipv6.ts";
-import { isTeredo, mappedAddressAt, mappedPortAt, TEREDO_PORT } from "../wire/teredo_address.ts";
+import { inSubnet, type Ipv4, isGlobalUnicast } from "../wire/ipv4.ts";
+import { addressAt, DESTINATION_AT, type Ipv6, SOURCE_AT } from "../wire/ipv6.ts";
+import { isTeredo, mappedAddressAt, mappedPortAt, serverAt, TEREDO_PORT } from "../wire/teredo_address.ts";
+import type { Trailers } from "../wire/trailers.ts";
 import type { Bubbles } from "./bubbles.ts";
 import type { ClientOptions } from "./client_options.ts";
 import { type ConnectivityTest, drawTest, isTestReply, writeTest } from "./connectivity.ts";
 import { type Conversation, Conversations, ENDPOINT_LENGTH, type Stage } from "./conversation.ts";
 import type { DropReason } from "./counters.ts";
 import { ADDRESS_UNREACHABLE, type ErrorSender } from "./errors.ts";
+import type { HolePunching } from "./hole_punching.ts";
 import type { Identity } from "./identity.ts";
 import { TokenBucket } from "./limits.ts";
 import type { LocalPeers } from "./local_peers.ts";
 import { type Environment, type Millis, Socket } from "./machine.ts";
 import type { PeerEntries } from "./peer_entries.ts";
+import type { Traversals } from "./traversal.ts";
 
 /** Wait for an answer to a bubble or an echo request, and least distance of a bubble from the last transmission (RFC 4380 5.2.4, 5.2.6). */
 const ANSWER_WAIT: Millis = 2_000;
@@ -45,6 +54,18 @@ const BUBBLE_WINDOW: Millis = 300_000;
 /** How long a peer that did not answer is taken for unreachable before the next packet tries again; ours. */
 const UNREACHABLE_MEMORY: Millis = 3_000;
 
+/** And one with which no relay could help either; ours. */
+const UNMEETABLE_MEMORY: Millis = 20_000;
+
+/** Server load reduction: solicitations sent before the server is asked again (RFC 6081 5.7.2). */
+const MOST_SOLICITATIONS = 3;
+
+/** A peer that was met at a relay within this time is looked for there first; ours. */
+const RELAYED_MEMORY: Millis = 600_000;
+
+/** The part of the conversations that peers may begin. */
+const REMOTE_CONVERSATIONS_PART = 0.5;
+
 /** A test that the limit holds back is tried again after this long, so many times. */
 const DENIED_WAIT: Millis = 500;
 const MAX_DENIED = 16;
@@ -55,16 +76,21 @@ const REMOTE_TESTS_PART = 0.5;
 /** What the negotiation works with. */
 export interface NegotiationParts {
   readonly environment: Environment;
-  readonly options: Pick<ClientOptions, "maxPending" | "queueOctetsPerPeer" | "queueOctetsTotal" | "testsPerSecond">;
+  readonly options: ClientOptions;
   readonly identity: Identity;
   readonly entries: PeerEntries;
   readonly localPeers: LocalPeers;
   readonly bubbles: Bubbles;
   readonly errors: ErrorSender;
+  readonly traversals: Traversals;
+  readonly punching: HolePunching;
+  /** A native node was found behind the relay at this endpoint. */
+  readonly onRelay: (address: Ipv4, port: number, now: Millis) => void;
 }
 
 /** Runs all conversations. */
 export class Negotiation {
+  readonly #parts: NegotiationParts;
   readonly #environment: Environment;
   readonly #identity: Identity;
   readonly #entries: PeerEntries;
@@ -78,6 +104,7 @@ export class Negotiation {
   constructor(parts: NegotiationParts) {
     const { testsPerSecond } = parts.options;
     const remoteTests = testsPerSecond * REMOTE_TESTS_PART;
+    this.#parts = parts;
     this.#environment = parts.environment;
     this.#identity = parts.identity;
     this.#entries = parts.entries;
@@ -114,12 +141,61 @@ export class Negotiation {
     const conversation = this.#conversations.find(peer) ?? this.#begin(peer, now);
     if (conversation === undefined || conversation.stage.kind === "unreachable") {
       this.#count(conversation === undefined ? "peer-table-full" : "peer-unreachable");
-      this.#answerUnreachable(bytes, at, length, now);
-    } else if (conversation.outbound.push(bytes, at, length)) {
-      this.#environment.counters.count("packets_queued");
-    } else {
-      this.#count("queue-full");
+      return this.#answerUnreachable(bytes, at, length, now);
     }
+    conversation.wanted = true;
+    if (conversation.outbound.push(bytes, at, length)) this.#environment.counters.count("packets_queued");
+    else this.#count("queue-full");
+  }
+
+  /**
+   * An indirect bubble came from a Teredo peer that is not reached: direct bubbles answer it and, with nonces, an indirect one, as far as
+   * the two rules allow (RFC 6081 3.1, 5.4.4.4, 5.6.4.2). Those that they do not allow now follow when they do.
+   */
+  respond(peer: number, trailers: Trailers, now: Millis): void {
+    const { table } = this.#entries;
+    const { traversals, punching, options } = this.#parts;
+    const traversal = traversals.of(peer);
+    const conversation = this.#conversations.find(peer);
+    const kind = conversation?.stage.kind;
+    const live = table.trusted(peer) && table.valid(peer, now);
+    if (!live && kind !== "bubbling" && kind !== "testing") punching.begin(traversal);
+    traversal.asked = true;
+    punching.learn(traversal, trailers, false);
+    const allowed = this.#mayBubble(peer, now);
+    const lastTransmission = table.lastTransmission(peer);
+    table.setLastTransmission(peer, now);
+    punching.direct(traversal, punching.usable(trailers.alternates ?? []));
+    if (!punching.nonces) return;
+    if (allowed) {
+      this.#countBubble(peer, lastTransmission, now);
+      punching.indirect(traversal, now);
+    }
+    const mine = kind === "bubbling" || kind === "testing" || live;
+    if (mine || this.#conversations.size >= options.maxPending * REMOTE_CONVERSATIONS_PART) return;
+    const stage = { kind: "bubbling", sent: allowed ? 1 : 0 } as const;
+    if (conversation !== undefined) conversation.stage = stage;
+    else if (this.#conversations.open(peer, stage, false, now) === undefined) return;
+    this.#conversations.timers.set(peer, now + ANSWER_WAIT);
+  }
+
+  /** A trusted peer is to be negotiated with anew, since it moved (RFC 6081 5.4.4.5): an indirect bubble, as soon as allowed. */
+  restart(peer: number, now: Millis): void {
+    const { table } = this.#entries;
+    const { traversals } = this.#parts;
+    table.setTrusted(peer, false);
+    table.setSteered(peer, false);
+    if (this.#conversations.find(peer) !== undefined) return;
+    const conversation = this.#conversations.open(peer, { kind: "bubbling", sent: 0 }, false, now);
+    if (conversation === undefined) return;
+    traversals.of(peer);
+    this.#bubble(conversation, 0, now);
+  }
+
+  /** Looks for the relay that leads from a native node to us. */
+  probe(node: Ipv6, now: Millis): void {
+    const peer = this.#entries.make(node, 0, now);
+    if (peer >= 0 && this.#conversations.find(peer) === undefined) this.#beginTest(peer, false, now);
   }
 
   /**
@@ -130,12 +206,19 @@ export class Negotiation {
     const { bytes } = this.#environment.memory;
     const known = this.#entries.table.find(bytes, at + SOURCE_AT);
     let conversation = known < 0 ? undefined : this.#conversations.find(known);
+    // A Teredo peer has found a relay while we still look for a direct way.
+    if (conversation?.stage.kind === "bubbling" || conversation?.stage.kind === "soliciting") {
+      if (!this.#mayTest(true, now)) return this.#count("rate-limited");
+      const test = drawTest(this.#environment.random);
+      conversation.stage = { kind: "testing", sent: 1, denied: 0, test };
+      this.#sendTest(conversation, test, now);
+    }
     if (conversation === undefined) {
       if (!this.#mayTest(true, now)) return this.#count("rate-limited");
       const peer = this.#entries.make(bytes, at + SOURCE_AT, now);
       const test = drawTest(this.#environment.random);
       const stage = { kind: "testing", sent: 1, denied: 0, test } as const;
-      conversation = peer < 0 ? undefined : this.#conversations.open(peer, stage, now);
+      conversation = peer < 0 ? undefined : this.#conversations.open(peer, stage, false, now);
       if (conversation === undefined) return this.#count("peer-table-full");
       this.#sendTest(conversation, test, now);
     }
@@ -151,16 +234,25 @@ export class Negotiation {
   /** Whether the IPv6 packet of `length` octets at `at`, which came from `peer`, is the reply that its connectivity test waits for. */
   isAwaitedReply(peer: number, at: number, length: number): boolean {
     const stage = this.#conversations.find(peer)?.stage;
-    if (stage === undefined || stage.kind === "bubbling" || stage.test === undefined) return false;
+    if (stage === undefined || stage.kind === "bubbling" || stage.kind === "soliciting") return false;
+    if (stage.test === undefined) return false;
     if (!isTestReply(stage.test, this.#environment.memory.bytes, at, length)) return false;
     this.#environment.counters.count("connectivity_tests_passed");
     return true;
   }
 
-  /** A direct packet proved that `peer` is at `address`:`port`: what waits for it goes out, in order. */
-  establish(peer: number, address: Ipv4, port: number, now: Millis): void {
+  /**
+   * A packet proved that `peer` is at `address`:`port`: what waits for it goes out, in order.
+   * @param tested the proof is the reply to a connectivity test: a relay is there
+   */
+  establish(peer: number, address: Ipv4, port: number, tested: boolean, now: Millis): void {
+    const { table } = this.#entries;
+    const fresh = !table.trusted(peer) || !table.valid(peer, now);
     this.#entries.trust(peer, address, port, now);
     const conversation = this.#conversations.find(peer);
+    const isTeredoPeer = isTeredo(table.key(peer), 0);
+    if (isTeredoPeer) this.#settle(peer, tested, fresh, now);
+    else this.#parts.onRelay(address, port, now);
     if (conversation === undefined) return;
     this.#conversations.close(peer);
     const { memory, sink, counters } = this.#environment;
@@ -168,9 +260,8 @@ export class Negotiation {
       type: "peer-up",
       peer: conversation.address,
       endpoint: { address, port },
-      path: pathTo(conversation, address, port),
+      path: tested ? "relay" : this.#pathTo(conversation.address, address, port, now),
     });
-    // The one direct bubble of RFC 6081 6.4 step 7 goes here, before the data.
     if (conversation.outbound.length > 0) {
       this.#entries.table.setLastTransmission(peer, now);
       counters.observe("first_packet_seconds", now - conversation.since);
@@ -178,7 +269,8 @@ export class Negotiation {
     conversation.outbound.drain((packet) => {
       memory.bytes.set(packet, memory.scratch);
       counters.count("packets_flushed");
-      sink.sendUdp(Socket.service, memory.scratch, packet.length, address, port);
+      if (table.steered(peer)) this.#parts.punching.send(peer, memory.scratch, packet.length, now);
+      else sink.sendUdp(Socket.service, memory.scratch, packet.length, address, port);
     });
     conversation.inbound.drain((packet) => {
       if (readU32(packet, 0) !== address || readU16(packet, 4) !== port) return this.#count("unproven-peer");
@@ -190,16 +282,67 @@ export class Negotiation {
 
   #begin(peer: number, now: Millis): Conversation | undefined {
     const { table } = this.#entries;
-    const { random } = this.#environment;
-    if (isTeredo(table.key(peer), 0)) {
-      const conversation = this.#conversations.open(peer, { kind: "bubbling", sent: 0 }, now);
-      if (conversation !== undefined) this.#bubble(conversation, 0, now);
+    const { options, punching, traversals } = this.#parts;
+    if (!isTeredo(table.key(peer), 0)) return this.#beginTest(peer, true, now);
+    const traversal = traversals.find(peer);
+    if (options.traversal.relayPaths && traversal !== undefined && now - traversal.relayedAt < RELAYED_MEMORY) {
+      punching.begin(traversal);
+      return this.#beginTest(peer, true, now);
+    }
+    if (table.trusted(peer) && options.traversal.serverLoadReduction) {
+      const conversation = this.#conversations.open(peer, { kind: "soliciting", sent: 0 }, true, now);
+      if (conversation !== undefined) this.#solicit(conversation, 0, now);
       return conversation;
     }
-    const stage = { kind: "testing", sent: 0, denied: 0, test: drawTest(random) } as const;
-    const conversation = this.#conversations.open(peer, stage, now);
+    const conversation = this.#conversations.open(peer, { kind: "bubbling", sent: 0 }, true, now);
+    if (conversation === undefined) return undefined;
+    this.#forget(peer);
+    this.#bubble(conversation, 0, now);
+    return conversation;
+  }
+
+  #beginTest(peer: number, wanted: boolean, now: Millis): Conversation | undefined {
+    const stage = { kind: "testing", sent: 0, denied: 0, test: drawTest(this.#environment.random) } as const;
+    const conversation = this.#conversations.open(peer, stage, wanted, now);
     if (conversation !== undefined) this.#test(conversation, stage, false, now);
     return conversation;
+  }
+
+  /** A Teredo peer is negotiated with as if it had never been reached; a packet from its old mapping would still be welcome. */
+  #forget(peer: number): void {
+    const traversal = this.#parts.traversals.find(peer);
+    if (traversal !== undefined) this.#parts.punching.begin(traversal);
+  }
+
+  /** A Teredo peer is reached: what is kept for it follows, and it gets a bubble that tells it so (RFC 6081 6.4 step 7). */
+  #settle(peer: number, tested: boolean, fresh: boolean, now: Millis): void {
+    const { traversals, punching } = this.#parts;
+    const traversal = punching.nonces || tested ? traversals.of(peer) : traversals.find(peer);
+    if (traversal === undefined) return;
+    traversal.viaRelay = tested;
+    traversal.relayedAt = tested ? now : -Infinity;
+    if (tested) punching.end(traversal);
+    punching.steer(traversal);
+    if (fresh && !tested && punching.nonces) punching.reached(traversal, now);
+  }
+
+  /** The next solicitation of an idle peer; with the last one its server is asked as well (RFC 6081 5.7.2). */
+  #solicit(conversation: Conversation, sent: number, now: Millis): void {
+    const { table } = this.#entries;
+    const { peer } = conversation;
+    const { traversals, punching } = this.#parts;
+    const lastTransmission = table.lastTransmission(peer);
+    punching.reached(traversals.of(peer), now, "solicitation");
+    this.#conversations.timers.set(peer, now + ANSWER_WAIT);
+    if (sent + 1 < MOST_SOLICITATIONS) {
+      conversation.stage = { kind: "soliciting", sent: sent + 1 };
+      return;
+    }
+    // The solicitations are not among the bubbles that the rules count.
+    table.setLastTransmission(peer, lastTransmission);
+    conversation.stage = { kind: "bubbling", sent: 0 };
+    this.#forget(peer);
+    this.#bubble(conversation, 0, now);
   }
 
   #step(conversation: Conversation, now: Millis): void {
@@ -207,7 +350,10 @@ export class Negotiation {
     switch (stage.kind) {
       case "bubbling":
         if (stage.sent < SENDS_PER_ATTEMPT) this.#bubble(conversation, stage.sent, now);
-        else this.#fail(conversation, stage.sent, undefined, now);
+        else this.#exhausted(conversation, stage.sent, now);
+        return;
+      case "soliciting":
+        this.#solicit(conversation, stage.sent, now);
         return;
       case "testing":
         if (stage.sent < SENDS_PER_ATTEMPT && stage.denied < MAX_DENIED) {
@@ -230,14 +376,12 @@ export class Negotiation {
       this.#conversations.timers.set(peer, lastTransmission + ANSWER_WAIT);
       return;
     }
-    const spent = silence < BUBBLE_WINDOW ? table.bubbles(peer) : 0;
-    if (spent >= BUBBLE_BUDGET) {
+    if (!this.#mayBubble(peer, now)) {
       this.#count("bubble-limit");
-      this.#fail(conversation, sent, undefined, now);
+      this.#exhausted(conversation, sent, now);
       return;
     }
-    table.setBubbles(peer, spent + 1);
-    table.setLastTransmission(peer, now);
+    this.#countBubble(peer, lastTransmission, now);
     conversation.stage = { kind: "bubbling", sent: sent + 1 };
     this.#conversations.timers.set(peer, now + ANSWER_WAIT);
     const local = this.#localPeers.find(address, 0, now);
@@ -245,9 +389,37 @@ export class Negotiation {
       this.#bubbles.direct(address, local.address, local.port);
       this.#bubbles.discovery();
     } else {
-      this.#bubbles.direct(address, mappedAddressAt(address, 0), mappedPortAt(address, 0));
-      this.#bubbles.indirect(address);
+      const { traversals, punching } = this.#parts;
+      const traversal = traversals.of(peer);
+      punching.direct(traversal, []);
+      punching.indirect(traversal, now);
     }
+  }
+
+  /** Whether the two rules let a bubble go to `peer` now (RFC 4380 5.2.6). */
+  #mayBubble(peer: number, now: Millis): boolean {
+    const { table } = this.#entries;
+    const silence = now - table.lastTransmission(peer);
+    return silence >= ANSWER_WAIT && (silence >= BUBBLE_WINDOW || table.bubbles(peer) < BUBBLE_BUDGET);
+  }
+
+  #countBubble(peer: number, lastTransmission: Millis, now: Millis): void {
+    const { table } = this.#entries;
+    table.setBubbles(peer, (now - lastTransmission < BUBBLE_WINDOW ? table.bubbles(peer) : 0) + 1);
+    table.setLastTransmission(peer, now);
+  }
+
+  /** Bubbles do not help: this host's packets may still find the peer at a relay. */
+  #exhausted(conversation: Conversation, sent: number, now: Millis): void {
+    const { options, traversals, punching } = this.#parts;
+    const { peer, outbound } = conversation;
+    const traversal = traversals.find(peer);
+    if (traversal !== undefined) punching.end(traversal);
+    if (!options.traversal.relayPaths || outbound.length === 0) return this.#fail(conversation, sent, undefined, now);
+    // A local endpoint that does not answer may be stale.
+    this.#localPeers.forget(conversation.address, 0);
+    const stage = { kind: "testing", sent: 0, denied: 0, test: drawTest(this.#environment.random) } as const;
+    this.#test(conversation, stage, false, now);
   }
 
   /** One more echo request; or, while there are too many already, another try soon. */
@@ -268,7 +440,9 @@ export class Negotiation {
 
   #sendTest(conversation: Conversation, test: ConnectivityTest, now: Millis): void {
     const { memory, sink, counters } = this.#environment;
-    const { address, server } = this.#identity;
+    const { address } = this.#identity;
+    // A Teredo peer is asked through its own server, a native node through ours.
+    const server = isTeredo(conversation.address, 0) ? serverAt(conversation.address, 0) : this.#identity.server;
     const length = writeTest(test, address, conversation.address, memory.bytes, memory.scratch);
     counters.count("connectivity_tests_sent");
     this.#conversations.timers.set(conversation.peer, now + ANSWER_WAIT);
@@ -278,9 +452,12 @@ export class Negotiation {
   /** Nothing answered: tells the senders of the queued packets, and lets the peer be for a while. */
   #fail(conversation: Conversation, sent: number, test: ConnectivityTest | undefined, now: Millis): void {
     const { peer, address, outbound, inbound } = conversation;
-    const wanted = test === undefined || outbound.length > 0;
+    const wanted = conversation.wanted && (test === undefined || outbound.length > 0);
+    if (test === undefined && !conversation.wanted) return this.#conversations.close(peer);
+    const unmeetable = test !== undefined && isTeredo(address, 0);
     this.#conversations.giveUp(conversation, test);
-    this.#conversations.timers.set(peer, now + UNREACHABLE_MEMORY);
+    this.#conversations.timers.set(peer, now + (unmeetable ? UNMEETABLE_MEMORY : UNREACHABLE_MEMORY));
+    if (unmeetable) this.#parts.traversals.of(peer).relayedAt = -Infinity;
     // A local endpoint that does not answer may be stale: the next attempt goes by way of the mapping.
     if (test === undefined) this.#localPeers.forget(address, 0);
     outbound.drain((packet) => {
@@ -298,14 +475,16 @@ export class Negotiation {
     this.#errors.unreachable(ADDRESS_UNREACHABLE, addressAt(bytes, at + DESTINATION_AT), bytes, at, length, now);
   }
 
+  #pathTo(peer: Ipv6, address: Ipv4, port: number, now: Millis): "direct" | "local" | "relay" {
+    if (!isTeredo(peer, 0)) return "relay";
+    if (mappedAddressAt(peer, 0) === address && mappedPortAt(peer, 0) === port) return "direct";
+    const inside = !isGlobalUnicast(address) ||
+      this.#parts.options.subnets.some((subnet) => inSubnet(address, subnet)) ||
+      this.#localPeers.find(peer, 0, now) !== undefined;
+    return inside ? "local" : "direct";
+  }
+
   #count(name: DropReason | "peers_unreachable"): void {
     this.#environment.counters.count(name);
   }
-}
-
-function pathTo(conversation: Conversation, address: Ipv4, port: number): "direct" | "local" | "relay" {
-  if (!isTeredo(conversation.address, 0)) return "relay";
-  return mappedAddressAt(conversation.address, 0) === address && mappedPortAt(conversation.address, 0) === port
-    ? "direct"
-    : "local";
 }

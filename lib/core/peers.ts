@@ -45,6 +45,7 @@ const TRANSMISSION = 7;
 const USED = 0x1;
 const TRUSTED = 0x2;
 const PINNED = 0x4;
+const STEERED = 0x8;
 const BUBBLES_SHIFT = 8;
 const BUBBLES_MASK = 0xff00;
 
@@ -255,6 +256,18 @@ export class PeerTable {
 
   setPinned(peer: number, pinned: boolean): void {
     this.#setFlag(peer, PINNED, pinned);
+  }
+
+  /**
+   * One bit that the owner of the table is free to use. A client: packets leave another way than by the service port to the mapping. A
+   * relay: a bubble went to the client and came back from there.
+   */
+  steered(peer: number): boolean {
+    return (this.#words[peer * RECORD_WORDS + PORT_FLAGS] & STEERED) !== 0;
+  }
+
+  setSteered(peer: number, steered: boolean): void {
+    this.#setFlag(peer, STEERED, steered);
   }
 
   /** Bubbles sent since the last direct response (RFC 4380 5.2.6), 0 to 255. The caller counts. */

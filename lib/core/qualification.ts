@@ -32,6 +32,8 @@ export type QualificationResult =
     readonly kind: "done";
     readonly server: Ipv4;
     readonly mapped: Endpoint;
+    /** What the secondary address saw, where it was asked. */
+    readonly second: Endpoint | undefined;
     readonly mtu: number | undefined;
     readonly cone: boolean;
     readonly symmetric: boolean;
@@ -124,16 +126,16 @@ export class Qualification {
     const { server } = stage;
     switch (stage.phase) {
       case "cone":
-        return this.#done(server, answer, true, false);
+        return this.#done(server, answer, true, undefined);
       case "primary":
-        if (server.secondary === undefined) return this.#done(server, answer, false, false);
+        if (server.secondary === undefined) return this.#done(server, answer, false, undefined);
         this.#enter("secondary", server, answer, now);
         return PENDING;
       case "secondary": {
         const first = stage.first ?? answer;
-        const symmetric = first.origin.address !== answer.origin.address || first.origin.port !== answer.origin.port;
-        if (!symmetric || this.#options.symmetricNatSupport) {
-          return this.#done(server, { ...first, keyExpired: first.keyExpired || answer.keyExpired }, false, symmetric);
+        if (sameEndpoint(first.origin, answer.origin) || this.#options.symmetricNatSupport) {
+          const keyExpired = first.keyExpired || answer.keyExpired;
+          return this.#done(server, { ...first, keyExpired }, false, answer.origin);
         }
         this.stop();
         return { kind: "failed", reason: "symmetric-nat" };
@@ -148,9 +150,14 @@ export class Qualification {
     this.#solicitor.solicit(now);
   }
 
-  #done(server: ServerAddresses, answer: Answer, cone: boolean, symmetric: boolean): QualificationResult {
+  #done(server: ServerAddresses, answer: Answer, cone: boolean, second: Endpoint | undefined): QualificationResult {
     this.stop();
     const { origin, mtu, keyExpired } = answer;
-    return { kind: "done", server: server.primary, mapped: origin, mtu, cone, symmetric, keyExpired };
+    const symmetric = second !== undefined && !sameEndpoint(origin, second);
+    return { kind: "done", server: server.primary, mapped: origin, second, mtu, cone, symmetric, keyExpired };
   }
+}
+
+function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return a.address === b.address && a.port === b.port;
 }

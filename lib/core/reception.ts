@@ -8,6 +8,9 @@
  *     ─▶ reply to our connectivity test ───────────────────────────▶ trust the endpoint
  *     ─▶ Teredo, and sent from where its address says ─────────────▶ trust, accept
  *     ─▶ Teredo, and sent from where we know it on this link ──────▶ trust, accept
+ *     ─▶ direct bubble with the nonce of our last indirect one ────▶ trust
+ *     ─▶ Teredo, through a relay that we know ─────────────────────▶ queue, test, accept later
+ *     ─▶ echo request of a Teredo peer through our server ─────────▶ answer it over a relay
  *     ─▶ native node through an unproven relay ────────────────────▶ queue, test, accept later
  *     ─▶ anything else ────────────────────────────────────────────▶ drop
  * ```
@@ -18,15 +21,16 @@
 import { equalBytes } from "../wire/bytes.ts";
 import { isBubble } from "../wire/bubble.ts";
 import { Datagram } from "../wire/encapsulation.ts";
-import { DISCOVERY_ADDRESS, type Ipv4 } from "../wire/ipv4.ts";
+import { DISCOVERY_ADDRESS, type Ipv4, isDirectedBroadcast, isUnicast } from "../wire/ipv4.ts";
 import { addressAt, DESTINATION_AT, SOURCE_AT } from "../wire/ipv6.ts";
 import { isGlobalScope, isLinkLocal, isLoopback, isMulticast, isUnspecified } from "../wire/ipv6_address.ts";
-import { isTeredo, mappedAddressAt, mappedPortAt, TEREDO_PORT } from "../wire/teredo_address.ts";
-import { parseTrailers } from "../wire/trailers.ts";
+import { isTeredo, mappedAddressAt, mappedPortAt, serverAt, TEREDO_PORT } from "../wire/teredo_address.ts";
+import { parseTrailers, type Trailers } from "../wire/trailers.ts";
 import type { BubbleAnswers } from "./bubble_answers.ts";
 import type { Bubbles } from "./bubbles.ts";
 import type { ClientOptions } from "./client_options.ts";
 import type { DropReason } from "./counters.ts";
+import type { HolePunching } from "./hole_punching.ts";
 import { hostFault } from "./host_filter.ts";
 import type { Identity } from "./identity.ts";
 import type { LocalDiscovery } from "./local_discovery.ts";
@@ -36,8 +40,12 @@ import type { Maintenance } from "./maintenance.ts";
 import type { Negotiation } from "./negotiation.ts";
 import type { PeerEntries } from "./peer_entries.ts";
 import type { PeerTable } from "./peers.ts";
+import type { PortMapping } from "./port_mapping.ts";
+import type { RandomPorts } from "./random_ports.ts";
+import type { RelayPaths } from "./relay_paths.ts";
 import { isAdvertisement } from "./solicitor.ts";
 import { targetFault } from "./targets.ts";
+import type { Traversals } from "./traversal.ts";
 
 /**
  * A peer that sends to us while this host sends nothing back gets a bubble after this long (RFC 4380 5.2.3, last paragraph: MAY). Its entry
@@ -48,7 +56,7 @@ const ONE_WAY_REFRESH: Millis = 15_000;
 /** What the reception works with. */
 export interface ReceptionParts {
   readonly environment: Environment;
-  readonly options: Pick<ClientOptions, "subnets">;
+  readonly options: ClientOptions;
   readonly identity: Identity;
   readonly entries: PeerEntries;
   readonly localPeers: LocalPeers;
@@ -57,6 +65,11 @@ export interface ReceptionParts {
   readonly negotiation: Negotiation;
   readonly maintenance: Maintenance;
   readonly discovery: LocalDiscovery;
+  readonly traversals: Traversals;
+  readonly punching: HolePunching;
+  readonly randomPorts: RandomPorts;
+  readonly portMapping: PortMapping;
+  readonly relayPaths: RelayPaths;
   /** Takes router advertisements that arrive on the service socket. */
   readonly onAdvertisement: (datagram: Datagram, address: Ipv4, port: number, now: Millis) => void;
 }
@@ -90,12 +103,12 @@ export class Reception {
     const datagram = this.#datagram;
     if (!datagram.decode(bytes, at, length)) return this.#drop("malformed");
     const { trailersAt, trailersLength } = datagram;
-    if (trailersLength !== 0 && parseTrailers(bytes, trailersAt, trailersLength).discard) {
-      return this.#drop("trailer-discard");
-    }
-    // Advertisements that answer an Echo Test (RFC 6081 5.5.4.4) are to be told apart here, by nonce, before all others.
-    if (socket === Socket.service && isAdvertisement(bytes, datagram)) {
-      return this.#parts.onAdvertisement(datagram, address, port, now);
+    const trailers = parseTrailers(bytes, trailersAt, trailersLength);
+    if (trailers.discard) return this.#drop("trailer-discard");
+    if (socket !== Socket.discovery && isAdvertisement(bytes, datagram)) {
+      if (socket === Socket.service) return this.#parts.onAdvertisement(datagram, address, port, now);
+      // An answer to an Echo Test (RFC 6081 5.5.4.4) measures the way to a peer: no maintenance must see it.
+      return this.#dropIf(this.#parts.punching.onAdvertisement(socket, datagram, address, port, now));
     }
     const identity = this.#identity;
     if (!identity.qualified) return this.#drop("not-qualified");
@@ -110,39 +123,51 @@ export class Reception {
       return this.#drop("bad-ipv6-source");
     }
     if (equalBytes(bytes, source, identity.address, 0, 16)) return this.#drop("own-address");
-    const fromServer = address === identity.server && port === TEREDO_PORT;
+    const fromServer = address === identity.server && port === TEREDO_PORT && socket === Socket.service;
     if (fromServer) {
       this.#parts.maintenance.heard(now);
       if (isBubble(bytes, ipv6At)) {
         this.#environment.counters.count("bubbles_received");
-        return this.#dropIf(this.#parts.answers.answerIndirect(datagram, now));
+        return this.#dropIf(this.#parts.answers.answerIndirect(datagram, trailers, now));
       }
       // A server may be a relay too: go on with the other cases.
     }
     const table = this.#table;
     const peer = table.find(bytes, source);
+    // A random port serves one peer only.
+    if (socket !== Socket.service && this.#parts.randomPorts.owner(socket) !== peer) return this.#drop("unknown-peer");
     if (peer >= 0 && table.trusted(peer) && table.address(peer) === address && table.port(peer) === port) {
-      this.#receiveTrusted(peer, datagram, address, port, now);
+      this.#receiveTrusted(peer, socket, datagram, trailers, address, port, now);
     } else {
-      this.#receiveUnproven(peer, datagram, address, port, fromServer, now);
+      this.#receiveUnproven(peer, socket, datagram, trailers, address, port, fromServer, now);
     }
   }
 
   /** Case 1: the entry is trusted and the packet came from its mapping. */
-  #receiveTrusted(peer: number, datagram: Datagram, address: Ipv4, port: number, now: Millis): void {
+  #receiveTrusted(
+    peer: number,
+    socket: number,
+    datagram: Datagram,
+    trailers: Trailers,
+    address: Ipv4,
+    port: number,
+    now: Millis,
+  ): void {
     const { bytes } = this.#environment.memory;
     const { ipv6At, ipv6Length } = datagram;
     const table = this.#table;
+    const bubble = isBubble(bytes, ipv6At);
+    if (bubble) this.#arrive(peer, socket, true, now);
     if (table.pinned(peer)) {
-      const { negotiation } = this.#parts;
+      const { negotiation, traversals } = this.#parts;
       const awaited = negotiation.isAwaitedReply(peer, ipv6At, ipv6Length);
       // A valid entry has a conversation only because another relay wants to be proved: that goes on.
-      if (awaited || !table.valid(peer, now)) negotiation.establish(peer, address, port, now);
+      const tested = awaited || traversals.find(peer)?.viaRelay === true;
+      if (awaited || !table.valid(peer, now)) negotiation.establish(peer, address, port, tested, now);
       if (awaited) return;
     }
     table.setLastReception(peer, now);
-    // A server load reduction solicitation (RFC 6081 5.7.4.2) is answered inside this branch.
-    if (isBubble(bytes, ipv6At)) return this.#environment.counters.count("bubbles_received");
+    if (bubble) return this.#consumeBubble(peer, trailers, now);
     const accepted = this.#accept(datagram);
     if (accepted && now - table.lastTransmission(peer) >= ONE_WAY_REFRESH) this.#refreshSender(peer, datagram, now);
   }
@@ -150,7 +175,9 @@ export class Reception {
   /** Cases 2, 3, 5 and 6: no trusted entry, or another mapping. */
   #receiveUnproven(
     peer: number,
+    socket: number,
     datagram: Datagram,
+    trailers: Trailers,
     address: Ipv4,
     port: number,
     fromServer: boolean,
@@ -158,28 +185,30 @@ export class Reception {
   ): void {
     const { bytes } = this.#environment.memory;
     const { ipv6At, ipv6Length } = datagram;
-    const { negotiation, options, localPeers, entries } = this.#parts;
+    const { negotiation, options, entries } = this.#parts;
     const source = ipv6At + SOURCE_AT;
     if (peer >= 0 && negotiation.isAwaitedReply(peer, ipv6At, ipv6Length)) {
       const fault = targetFault(address, port, options.subnets);
       if (fault !== undefined) return this.#drop(fault);
-      return negotiation.establish(peer, address, port, now);
+      return negotiation.establish(peer, address, port, true, now);
     }
     if (isTeredo(bytes, source)) {
-      if (mappedAddressAt(bytes, source) === address && mappedPortAt(bytes, source) === port) {
+      const bubble = isBubble(bytes, ipv6At);
+      const embedded = mappedAddressAt(bytes, source) === address && mappedPortAt(bytes, source) === port;
+      if (embedded) {
         const fault = targetFault(address, port, options.subnets);
         if (fault !== undefined) return this.#drop(fault);
       } else {
-        const local = localPeers.find(bytes, source, now);
-        // A direct bubble of a symmetric peer, proved by its nonce trailer (RFC 6081 5.2.4.4), is accepted between these two.
-        if (local === undefined || local.address !== address || local.port !== port) {
-          return this.#drop("spoofed-source");
+        if (bubble) this.#noteSymmetricPeer(peer, source, now);
+        if (!this.#isLocal(source, address, port, now) && !(bubble && this.#isProved(peer, trailers, address, port))) {
+          return this.#receiveElsewhere(peer, datagram, address, port, fromServer, now);
         }
       }
       const entry = peer >= 0 ? peer : entries.make(bytes, source, now);
       if (entry < 0) return this.#drop("peer-table-full");
-      negotiation.establish(entry, address, port, now);
-      if (isBubble(bytes, ipv6At)) this.#environment.counters.count("bubbles_received");
+      if (!this.#arrive(entry, socket, false, now)) return;
+      negotiation.establish(entry, address, port, false, now);
+      if (bubble) this.#consumeBubble(entry, trailers, now);
       else this.#accept(datagram);
       return;
     }
@@ -194,6 +223,99 @@ export class Reception {
     } else {
       negotiation.prove(ipv6At, ipv6Length, address, port, now);
     }
+  }
+
+  /** Whether we know the Teredo peer at `source` by local discovery to be at this endpoint of our link. */
+  #isLocal(source: number, address: Ipv4, port: number, now: Millis): boolean {
+    const local = this.#parts.localPeers.find(this.#environment.memory.bytes, source, now);
+    return local !== undefined && local.address === address && local.port === port;
+  }
+
+  /** Whether a direct bubble has the nonce of our last indirect one to the peer (RFC 6081 5.2.4.4): it may come from anywhere. */
+  #isProved(peer: number, trailers: Trailers, address: Ipv4, port: number): boolean {
+    const { punching, traversals, options } = this.#parts;
+    if (!punching.nonces || peer < 0 || trailers.nonce === undefined || trailers.nonce === 0) return false;
+    if (traversals.find(peer)?.nonceSent !== trailers.nonce) return false;
+    if (targetFault(address, port, options.subnets) === undefined) return true;
+    // From inside our own NAT the source is a private one.
+    return options.traversal.hairpinning && port !== 0 && isUnicast(address) &&
+      !isDirectedBroadcast(address, options.subnets);
+  }
+
+  /** A direct bubble came from elsewhere than its address says (RFC 6081 5.3.4.1). That alone proves nothing. */
+  #noteSymmetricPeer(peer: number, source: number, now: Millis): void {
+    const { traversals, portMapping, entries } = this.#parts;
+    let traversal = peer < 0 ? undefined : traversals.find(peer);
+    if (traversal === undefined && portMapping.answersEmbedded) {
+      const entry = entries.make(this.#environment.memory.bytes, source, now);
+      if (entry >= 0) traversal = traversals.of(entry);
+    }
+    if (traversal !== undefined) traversal.symmetricPeer = true;
+  }
+
+  /**
+   * Ports and flags of a peer that is known to be where a packet of its came from (RFC 6081 5.4.4.5).
+   * @returns whether the packet counts
+   */
+  #arrive(peer: number, socket: number, same: boolean, now: Millis): boolean {
+    const { traversals, randomPorts, negotiation, identity, punching } = this.#parts;
+    const table = this.#table;
+    const traversal = traversals.find(peer);
+    if (traversal === undefined || !identity.symmetric || traversal.viaRelay) return true;
+    const recent = table.valid(peer, now);
+    // While it is negotiated with, a peer that was reached long ago is not.
+    const trusted = table.trusted(peer) && (recent || !table.pinned(peer));
+    switch (randomPorts.arrive(traversal, socket, trusted, same, recent)) {
+      case "accept":
+        if (traversal.onPrimary) punching.endTest(traversal);
+        punching.steer(traversal);
+        return true;
+      case "ignore":
+        this.#drop("spoofed-source");
+        return false;
+      case "restart":
+        negotiation.restart(peer, now);
+        return false;
+    }
+  }
+
+  /** A direct bubble of a peer that is reached goes no further; a solicitation among them is answered (RFC 6081 5.7.4.2). */
+  #consumeBubble(peer: number, trailers: Trailers, now: Millis): void {
+    this.#environment.counters.count("bubbles_received");
+    if (trailers.discovery === "solicitation") this.#dropIf(this.#parts.answers.advertise(peer, now));
+  }
+
+  /** A packet of a Teredo peer that neither its address nor a nonce vouches for: it may have come over a relay. */
+  #receiveElsewhere(
+    peer: number,
+    datagram: Datagram,
+    address: Ipv4,
+    port: number,
+    fromServer: boolean,
+    now: Millis,
+  ): void {
+    const { relayPaths, negotiation, options } = this.#parts;
+    const { bytes } = this.#environment.memory;
+    const { ipv6At, ipv6Length } = datagram;
+    if (isBubble(bytes, ipv6At)) return this.#drop("spoofed-source");
+    if (fromServer && relayPaths.isRequest(bytes, datagram)) return this.#dropIf(relayPaths.answer(datagram, now));
+    if (!relayPaths.isKnown(address, port) || !this.#wantsRelay(peer, address, port, now)) {
+      return this.#drop("spoofed-source");
+    }
+    const source = ipv6At + SOURCE_AT;
+    const fault = targetFault(serverAt(bytes, source), 1, options.subnets) ??
+      targetFault(mappedAddressAt(bytes, source), mappedPortAt(bytes, source), options.subnets) ??
+      hostFault(bytes, ipv6At, ipv6Length);
+    if (fault !== undefined) return this.#drop(fault);
+    negotiation.prove(ipv6At, ipv6Length, address, port, now);
+  }
+
+  /** A direct way is better than any relay; of two relays both sides take the one with the lower endpoint, so that they agree. */
+  #wantsRelay(peer: number, address: Ipv4, port: number, now: Millis): boolean {
+    const table = this.#table;
+    if (peer < 0 || !table.trusted(peer) || !table.valid(peer, now)) return true;
+    if (this.#parts.traversals.find(peer)?.viaRelay !== true) return false;
+    return address < table.address(peer) || (address === table.address(peer) && port < table.port(peer));
   }
 
   /** Hands the packet to the host. @returns false when it must not see it */

@@ -20,6 +20,7 @@ import { isConeAt, isTeredo, mappedAddressAt, mappedPortAt, serverAt } from "../
 import type { ClientOptions } from "./client_options.ts";
 import type { DropReason } from "./counters.ts";
 import { type ErrorSender, NO_ROUTE, PROHIBITED } from "./errors.ts";
+import type { HolePunching } from "./hole_punching.ts";
 import type { Identity } from "./identity.ts";
 import type { LocalPeers } from "./local_peers.ts";
 import { type Environment, type Millis, Socket } from "./machine.ts";
@@ -36,6 +37,7 @@ export interface TransmissionParts {
   readonly entries: PeerEntries;
   readonly localPeers: LocalPeers;
   readonly negotiation: Negotiation;
+  readonly punching: HolePunching;
   readonly errors: ErrorSender;
 }
 
@@ -74,10 +76,10 @@ export class Transmission {
     const peer = table.find(bytes, at + DESTINATION_AT);
     if (peer >= 0 && table.trusted(peer) && table.valid(peer, now)) {
       table.setLastTransmission(peer, now);
+      if (table.steered(peer)) return this.#parts.punching.send(peer, at, length, now);
       sink.sendUdp(Socket.service, at, length, table.address(peer), table.port(peer));
       return;
     }
-    // A trusted entry that was idle for 30 s may be refreshed without the server (RFC 6081 5.7) at this point.
     this.#sendUnproven(peer, at, length, now);
   }
 
@@ -92,7 +94,8 @@ export class Transmission {
     const peer = table.find(bytes, at + DESTINATION_AT);
     if (peer < 0 || !table.trusted(peer) || !table.valid(peer, now)) return false;
     table.setLastTransmission(peer, now);
-    sink.sendUdp(Socket.service, at, length, table.address(peer), table.port(peer));
+    if (table.steered(peer)) this.#parts.punching.send(peer, at, length, now);
+    else sink.sendUdp(Socket.service, at, length, table.address(peer), table.port(peer));
     return true;
   }
 

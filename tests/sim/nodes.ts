@@ -8,7 +8,7 @@
  * ```
  */
 
-import type { ClientOptions, ClientState, ServerAddresses } from "../../lib/core/client_options.ts";
+import type { ClientOptions, ClientState, ServerAddresses, TraversalOptions } from "../../lib/core/client_options.ts";
 import { Client } from "../../lib/core/client.ts";
 import { Counters } from "../../lib/core/counters.ts";
 import type { MachineEvent } from "../../lib/core/events.ts";
@@ -158,6 +158,18 @@ class MachineNode<M extends Machine> {
   }
 }
 
+/** Plain RFC 4380. */
+export const NO_TRAVERSAL: TraversalOptions = {
+  portPreserving: false,
+  sequential: false,
+  hairpinning: false,
+  serverLoadReduction: false,
+  relayPaths: false,
+  relay: undefined,
+  relayProbe: undefined,
+  localAddresses: [],
+};
+
 /** What scenarios rarely change about a client. */
 const CLIENT_DEFAULTS: Omit<ClientOptions, "localEndpoint" | "subnets"> = {
   refreshInterval: 30_000,
@@ -168,6 +180,7 @@ const CLIENT_DEFAULTS: Omit<ClientOptions, "localEndpoint" | "subnets"> = {
   conePhase: false,
   honourCone: false,
   symmetricNatSupport: false,
+  traversal: NO_TRAVERSAL,
   localDiscovery: false,
   requireSameMappedAddress: true,
   intervalDetermination: false,
