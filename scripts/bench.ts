@@ -113,8 +113,8 @@ async function about(daemons: Daemons, options: Options): Promise<Record<string,
 
 /** The programs that a group cannot do without. */
 const TOOLS: Readonly<Record<string, readonly Group[]>> = {
-  iperf3: ["tcp", "relay", "unsegmented", "udp", "mixed", "garbage"],
-  ping: ["tcp", "relay", "unsegmented", "udp", "mixed", "ping", "garbage"],
+  iperf3: ["tcp", "relay", "unsegmented", "udp", "ping", "integrity", "mixed", "garbage"],
+  ping: ["tcp", "relay", "unsegmented", "udp", "mixed", "ping", "integrity", "garbage"],
 };
 
 /** Groups that can be run here; the others are noted as skipped. */
@@ -144,7 +144,7 @@ async function rounds(options: Options, round: Round, makers: readonly Maker[]):
     // Who goes first changes, so that a machine getting busier or warmer favours nobody.
     const order = i % 2 === 0 ? makers : makers.toReversed();
     for (const maker of order) {
-      if (has("tcp", "relay", "unsegmented", "udp", "ping", "idle")) {
+      if (has("tcp", "relay", "unsegmented", "udp", "ping", "integrity", "idle")) {
         await guard(round, `tunnels (${maker})`, () => throughTunnels(round, maker));
       }
       if (has("start")) await guard(round, `start (${maker})`, () => starts(round, maker, options.quick ? 2 : 3));

@@ -3,6 +3,7 @@
 import type { Group } from "./catalogue.ts";
 import { pause, which } from "./command.ts";
 import { type Daemons, INTERFACE, type Maker, stopAll } from "./daemons.ts";
+import { damagedStreams } from "./integrity.ts";
 import { type Crossed, listen, ping, reach, tcp, udp } from "./load.ts";
 import type { Host } from "./network.ts";
 import { family, type Program, usage } from "./process.ts";
@@ -151,6 +152,15 @@ async function idle(round: Round, subject: Subject, programs: Readonly<Record<st
   }
 }
 
+/** Of each stream that is compared at both ends. */
+const STREAM_OCTETS = { quick: 10_000_000, full: 40_000_000 };
+
+async function integrity(round: Round, { subject, from, to }: Path, receiver: Host): Promise<void> {
+  round.progress.show(`${subject}: integrity`);
+  const octets = round.seconds > 1 ? STREAM_OCTETS.full : STREAM_OCTETS.quick;
+  round.results.add("integrity", subject, await damagedStreams(from, receiver, to, octets));
+}
+
 /** Everything that crosses tunnels whose ends are all of one maker. */
 export async function throughTunnels(round: Round, maker: Maker): Promise<void> {
   const { daemons, internet, groups, results } = round;
@@ -178,6 +188,7 @@ export async function throughTunnels(round: Round, maker: Maker): Promise<void> 
     await allStreams(round, clients, native, "tcp");
     if (groups.has("udp")) await datagrams(round, clients);
     if (groups.has("ping")) await pings(round, clients);
+    if (groups.has("integrity")) await integrity(round, clients, b);
     if (groups.has("unsegmented")) {
       await unsegmented(round, () => allStreams(round, clients, native, "unsegmented"));
     }
@@ -208,6 +219,7 @@ export async function throughMixedPair(round: Round, maker: Maker): Promise<void
     }
     await measure(round, path, "paced", () => udp(a, path.to, round.seconds, PACED.length, PACED.perSecond));
     await pings(round, path);
+    if (round.groups.has("integrity")) await integrity(round, path, b);
   } finally {
     await stopAll(running);
   }
