@@ -18,6 +18,9 @@ import {
 
 const FRAIL = new URL("./frail_main.ts", import.meta.url).pathname;
 
+/** The first costs 50 milliseconds, any other a second. */
+const DEATHS = 2;
+
 rootTest("a client whose data isolate dies amid traffic has the same address and carries on", async () => {
   await using world = await World.open();
   await using directory = await Directory.make();
@@ -33,7 +36,7 @@ rootTest("a client whose data isolate dies amid traffic has the same address and
   assert.equal(first.received, 2);
   const before = await descriptorsOf(client);
 
-  for (let death = 1; death <= 3; death++) {
+  for (let death = 1; death <= DEATHS; death++) {
     const flow = ping(world.client, other.address, { count: 40, interval: 20, timeout: 1000 });
     await directory.write("order", String(death));
     await client.whileRunning(
@@ -48,7 +51,7 @@ rootTest("a client whose data isolate dies amid traffic has the same address and
     assert.equal(qualifications(client)[death].address, address);
     assert.equal(world.client.globalIpv6(TEREDO), address);
   }
-  assert.equal(count(client, / error +Data isolate died reason="Cannot go on: told to die"/), 3);
+  assert.equal(count(client, / error +Data isolate died reason="Cannot go on: told to die"/), DEATHS);
   // One line each: Deno has nothing to add.
   assert.equal(count(client, /Uncaught/), 0);
   assert.equal(await descriptorsOf(client), before);

@@ -81,6 +81,7 @@ for (
     await using world = await World.open();
     await startServer(world.server, [SERVER]);
     const client = await startClient(world.client, [SERVER]);
+    await client.child.line(/Qualified/);
     await untilTrue("the default route", () => hasDefaultRoute(world.client));
     const source = (): string | undefined =>
       world.client.netlink((netlink) => {
