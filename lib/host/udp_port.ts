@@ -8,6 +8,7 @@ import { DatagramReceiver, receiverLength } from "../../ffi/udp_batch.ts";
 import { counterIndex, type Counters } from "../core/counters.ts";
 import { HEADROOM, type Machine, type Millis } from "../core/machine.ts";
 import type { Arena } from "./arena.ts";
+import { NumberCache } from "./number_cache.ts";
 
 /** Messages received with one call. */
 const MESSAGES = 64;
@@ -30,6 +31,7 @@ export class UdpPort {
   readonly #values: Float64Array;
   readonly #receiver: DatagramReceiver;
   readonly #at: number;
+  readonly #addresses = new NumberCache();
 
   constructor(arena: Arena, counters: Counters) {
     this.#values = counters.values;
@@ -62,21 +64,18 @@ export class UdpPort {
     const segmentLength = receiver.segmentLength(i);
     const step = segmentLength > 0 && segmentLength < length ? segmentLength : length;
     values[UDP_RX_OCTETS] += length;
-    if (receiver.truncated(i) || length === 0) {
+    if (receiver.truncated(i)) {
       values[UDP_RX_DATAGRAMS]++;
-      if (length > 0) values[TRUNCATED]++;
-      else {machine.fromUdp(
-          socket,
-          at,
-          0,
-          receiver.sourceAddress(i),
-          receiver.sourcePort(i),
-          receiver.destination(i),
-          now,
-        );}
+      values[TRUNCATED]++;
       return;
     }
-    const address = receiver.sourceAddress(i), port = receiver.sourcePort(i), destination = receiver.destination(i);
+    const port = receiver.sourcePort(i);
+    const address = this.#addresses.same(receiver.sourceAddress(i));
+    const destination = this.#addresses.same(receiver.destination(i));
+    if (length === 0) {
+      values[UDP_RX_DATAGRAMS]++;
+      machine.fromUdp(socket, at, 0, address, port, destination, now);
+    }
     for (let offset = 0; offset < length; offset += step) {
       const rest = length - offset;
       values[UDP_RX_DATAGRAMS]++;
