@@ -90,22 +90,20 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-/** Reads `9464` (on 127.0.0.1), `192.0.2.1:9464` or `[2001:db8::1]:9464`; undefined when it is neither. */
+/** Reads `127.0.0.1:9464` or `[::1]:9464`; undefined when it is neither. */
 export function parseListenAddress(text: string): ListenAddress | undefined {
-  const parts = /^(?:(?:(\d+\.\d+\.\d+\.\d+)|\[([0-9A-Fa-f:.]+)\]):)?(\d{1,5})$/.exec(text);
+  const parts = /^(?:([\d.]+)|\[([0-9A-Fa-f:.]+)\]):(\d{1,5})$/.exec(text);
   if (parts === null) return undefined;
   const [, ipv4, ipv6, port] = parts;
   if (ipv4 !== undefined && ipv4Number(ipv4) === undefined) return undefined;
   if (ipv6 !== undefined && !isIPv6(ipv6)) return undefined;
   if (Number(port) < 1 || Number(port) > 65535) return undefined;
-  return { address: ipv4 ?? ipv6 ?? "127.0.0.1", port: Number(port) };
+  return { address: ipv4 ?? ipv6, port: Number(port) };
 }
 
 /** Problem with `text` as the place where metrics are served; empty is none. */
 export function listenProblem(text: string): string | undefined {
-  return text === "" || parseListenAddress(text) !== undefined
-    ? undefined
-    : "is neither a port nor an address and port";
+  return text === "" || parseListenAddress(text) !== undefined ? undefined : "is not an address and port";
 }
 
 /** The eight 16-bit groups of an address that {@link isIPv6} accepted; `undefined` for the forms a prefix has no use for. */

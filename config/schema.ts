@@ -366,8 +366,8 @@ const metricsTable = v.object({
   listen: v.optional(
     text(listenProblem, {
       description:
-        "Where counters are served as Prometheus text, over HTTP to whoever can connect. A port alone means 127.0.0.1. Empty: nowhere.",
-      allowed: '"PORT", "IPV4:PORT", "[IPV6]:PORT" or ""',
+        "Where counters are served as Prometheus text over HTTP, to whoever can connect: 127.0.0.1:9464 is for this host alone. Empty: nowhere.",
+      allowed: '"IPV4:PORT", "[IPV6]:PORT" or ""',
     }),
     "",
   ),

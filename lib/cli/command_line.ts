@@ -11,13 +11,26 @@ import { clientCommand, runClient } from "./client.ts";
 import { configCommand, runConfigCheck, runConfigExample, runConfigShow } from "./config.ts";
 import { ExitCode } from "./exit_code.ts";
 import { answer, say } from "./output.ts";
+import { metricsCommand, runMetrics } from "./metrics.ts";
 import { relayCommand, runRelay } from "./relay.ts";
 import { runServer, serverCommand } from "./server.ts";
+import { runStatus, statusCommand } from "./status.ts";
 import { VERSION } from "./version.ts";
+import { runWait, waitCommand } from "./wait.ts";
 
-const commands = or(clientCommand, relayCommand, serverCommand, addressCommand, configCommand, {
-  errors: { unexpectedInput: notUnderstood, suggestions: () => [] },
-});
+const commands = or(
+  clientCommand,
+  relayCommand,
+  serverCommand,
+  statusCommand,
+  waitCommand,
+  metricsCommand,
+  addressCommand,
+  configCommand,
+  {
+    errors: { unexpectedInput: notUnderstood, suggestions: () => [] },
+  },
+);
 
 /** One parsed command, told apart by `command`. */
 type Command = InferValue<typeof commands>;
@@ -129,6 +142,12 @@ function runCommand(parsed: Command): number | Promise<number> {
       return runRelay(parsed);
     case "server":
       return runServer(parsed);
+    case "status":
+      return runStatus(parsed);
+    case "wait":
+      return runWait(parsed);
+    case "metrics":
+      return runMetrics(parsed);
     case "address":
       return runAddress(parsed);
     case "config check":

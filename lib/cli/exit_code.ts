@@ -5,6 +5,8 @@ export const ExitCode = {
   failure: 1,
   /** The command line is not understood. */
   usage: 2,
+  /** No daemon runs, or it does not give service yet. */
+  notRunning: 3,
   /** The configuration is not usable (EX_CONFIG of sysexits.h). */
   config: 78,
 } as const;

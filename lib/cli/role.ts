@@ -26,7 +26,7 @@ export async function runRole(role: Role, options: LoadOptions): Promise<number>
   try {
     // Loaded here and not at the top, so that commands without a daemon need none of its permissions.
     const { runDaemon } = await import("../host/daemon.ts");
-    return await runDaemon({ config, reload: load });
+    return await runDaemon({ config, reload: load, version: VERSION });
   } catch (error) {
     const words = error instanceof Error ? error.message : String(error);
     // People read the last line; the journal and programs want the level.

@@ -6,6 +6,7 @@
  *                          ▼
  *             become the service user
  *             run the machine in the data isolate                       without
+ *             answer on the control socket
  *             SIGHUP: reload   SIGINT, SIGTERM: end
  * ```
  */
@@ -16,7 +17,9 @@ import { dropPrivileges } from "../../ffi/privileges.ts";
 import { lookupUser } from "../../ffi/users.ts";
 import { reasonOf } from "./advice.ts";
 import { ClientRole } from "./client_role.ts";
+import { ControlPlane } from "./control.ts";
 import { DataIsolate } from "./data_isolate.ts";
+import { Monitor } from "./monitor.ts";
 import { RelayRole } from "./relay_role.ts";
 import { planReload } from "./reload.ts";
 import type { Role } from "./role.ts";
@@ -32,6 +35,8 @@ export interface DaemonOptions {
   readonly config: Config;
   /** Reads the configuration again; throws what is wrong with it. */
   readonly reload: () => Config;
+  /** Version of this program, for those who ask. */
+  readonly version?: string;
   /** Another program in the data isolate's place, for tests. */
   readonly worker?: URL;
 }
@@ -45,11 +50,19 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const { config } = options;
   const user = serviceUser(config);
   using data = new DataIsolate({
-    onEvent: (event) => role.onEvent(event),
-    onDeath: () => role.onDeath(),
+    onEvent: (event) => {
+      monitor.onEvent(event);
+      role.onEvent(event);
+    },
+    onDeath: () => {
+      monitor.onDeath();
+      role.onDeath();
+    },
     ...(options.worker === undefined ? {} : { worker: options.worker }),
   });
   using role = openRole(config);
+  using control = new ControlPlane(config, user);
+  using monitor = new Monitor(options.version ?? "unknown", config, data, role.descriptors);
   // The service user may not be able to read the program: it has to be in memory first.
   await data.loaded;
   if (user !== undefined) dropPrivileges({ uid: user.uid, gid: user.gid, keep: role.keep });
@@ -61,6 +74,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   let running = config;
   const onHangUp = (): void => {
     running = reload(role, running, options.reload);
+    monitor.reconfigure(running);
   };
   Deno.addSignalListener("SIGINT", onInterrupt);
   Deno.addSignalListener("SIGTERM", onTerminate);
@@ -68,6 +82,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   try {
     data.run(role.machine, role.descriptors);
     role.attach(data, ended.reject);
+    control.serve(monitor);
     const signal = await ended.promise;
     log.info("Ending", { signal });
     await data.stop();

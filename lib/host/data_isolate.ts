@@ -17,6 +17,8 @@ import {
   type Descriptors,
   type FromData,
   type MachineSetup,
+  type MachineView,
+  type Offloads,
   type ServerAddresses,
   SharedState,
   type ToData,
@@ -31,6 +33,9 @@ const AGAIN_WINDOW = 60_000;
 
 /** How long a data isolate may take to end in good order, milliseconds. */
 const STOP_TIMEOUT = 100;
+
+/** How long a look may take, milliseconds: the data isolate answers between two packets, or is being started again. */
+const LOOK_TIMEOUT = 1_000;
 
 /** What the owner of a data isolate hears. */
 export interface DataIsolateOptions {
@@ -53,6 +58,10 @@ export class DataIsolate implements Disposable {
   #ready = Promise.withResolvers<void>();
   #stopped: PromiseWithResolvers<void> | undefined;
   #restart: ReturnType<typeof setTimeout> | undefined;
+  #offloads: Offloads | undefined;
+  /** The look under way; one at a time, the others wait for it. */
+  #looked: PromiseWithResolvers<MachineView | undefined> | undefined;
+  #looks: Promise<unknown> = Promise.resolve();
 
   constructor(options: DataIsolateOptions) {
     this.#options = options;
@@ -98,6 +107,30 @@ export class DataIsolate implements Disposable {
   /** What the machine was last set up with; undefined before {@link run}. */
   get machine(): MachineSetup | undefined {
     return this.#work?.machine;
+  }
+
+  /** What the kernel does in bulk; undefined until the machine runs. */
+  get offloads(): Offloads | undefined {
+    return this.#offloads;
+  }
+
+  /**
+   * Looks at the machine.
+   * @param from record of the peer list where the piece of it begins that is wanted; -1: no list
+   * @returns undefined when the data isolate is away
+   */
+  look(from: number): Promise<MachineView | undefined> {
+    const look = this.#looks.then(async () => {
+      const looked = this.#looked = Promise.withResolvers<MachineView | undefined>();
+      this.shared.want(from);
+      signalEventFd(this.#wake);
+      const timeout = setTimeout(() => looked.resolve(undefined), LOOK_TIMEOUT);
+      const view = await looked.promise;
+      clearTimeout(timeout);
+      return view;
+    });
+    this.#looks = look;
+    return look;
   }
 
   /** Ends the machine in good order; returns in any case within {@link STOP_TIMEOUT} milliseconds. */
@@ -149,7 +182,11 @@ export class DataIsolate implements Disposable {
         break;
       case "ready":
         log.info("Carrying packets", { ...message.offloads });
+        this.#offloads = message.offloads;
         this.#ready.resolve();
+        break;
+      case "view":
+        this.#looked?.resolve(message.view);
         break;
       case "event":
         this.#options.onEvent(message.event);
@@ -185,7 +222,7 @@ export class DataIsolate implements Disposable {
       return;
     }
     if (this.#work === undefined) {
-      this.#loaded.reject(new Error(`Cannot load the data isolate: ${reason}`));
+      this.#loaded.reject(new Error(`Cannot load the data isolate: ${reason.split("\n", 1)[0]}`));
       return;
     }
     const delay = performance.now() - this.#lastDeath < AGAIN_WINDOW ? RESTART_DELAY_AGAIN : RESTART_DELAY;

@@ -26,8 +26,10 @@ import { Server } from "../core/server.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
 import { Arena } from "./arena.ts";
 import { systemRandom } from "./entropy.ts";
+import { MachineViewer } from "./machine_viewer.ts";
 import {
   type Descriptors,
+  type MachineView,
   MAX_EXTRA_SOCKETS,
   type Offloads,
   type ServerAddresses,
@@ -64,6 +66,7 @@ export class DataPath implements Sink {
   readonly #emit: (event: MachineEvent) => void;
   readonly #machine: Machine;
   readonly #client: Client | undefined;
+  readonly #viewer: MachineViewer;
   /** Descriptor of each local socket, by socket number; -1 = none. */
   readonly #sockets = new Int32Array(SOCKET_COUNT).fill(-1);
   /** Sockets to look at: one more than the highest in use. */
@@ -123,6 +126,12 @@ export class DataPath implements Sink {
         this.#machine = new Server(setup.machine.options, environment);
         break;
     }
+    this.#viewer = new MachineViewer(this.#shared, this.#machine);
+  }
+
+  /** What the main isolate wants to see, if it asked anew. */
+  look(): MachineView | undefined {
+    return this.#viewer.look(now());
   }
 
   /** Messages that the main isolate has posted so far. */

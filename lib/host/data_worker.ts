@@ -36,6 +36,8 @@ async function run(): Promise<void> {
     }
     if (path === undefined) return;
     path.runUntilWoken();
+    const view = path.look();
+    if (view !== undefined) post({ type: "view", view });
     // The eventfd is signalled after the message was posted, yet the message may need a few turns to arrive.
     while (received < path.messagesSent) await turn();
   }

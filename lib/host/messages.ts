@@ -56,27 +56,55 @@ export type FromData =
   | { readonly type: "loaded" }
   | { readonly type: "ready"; readonly offloads: Offloads }
   | { readonly type: "event"; readonly event: MachineEvent }
+  | { readonly type: "view"; readonly view: MachineView }
   | { readonly type: "stopped" }
   /** It cannot go on: its last words. */
   | { readonly type: "failed"; readonly reason: string };
 
+/** A look at a machine, at one moment. Ages in milliseconds. */
+export interface MachineView {
+  /** Peers in the table, and the most there can be; 0 for a machine without. */
+  readonly peers: number;
+  readonly maxPeers: number;
+  /** Of the last answer of a client's server. */
+  readonly roundTrip: number | undefined;
+  /** Since a qualified client heard its server. */
+  readonly serverHeard: number | undefined;
+  readonly refreshInterval: number | undefined;
+  /** A piece of the peer list, {@link PEER_WORDS} words each. */
+  readonly list: Uint32Array;
+  /** Where the next piece begins; 0 after the last. */
+  readonly next: number;
+}
+
+/** Words of one peer in {@link MachineView.list}: 4 of its address, mapped IPv4, port << 16 | flags, ages of reception and transmission. */
+export const PEER_WORDS = 8;
+export const PEER_TRUSTED = 1;
+export const PEER_NEGOTIATING = 2;
+
 /** Most extra sockets a data isolate may hold open at a time. */
 export const MAX_EXTRA_SOCKETS = 64;
 
-/** Memory that both isolates see: counters (64-bit floats), messages sent so far, and descriptors of extra sockets (0 = none). */
+/**
+ * Memory that both isolates see: counters (64-bit floats), messages sent so far, descriptors of extra sockets (0 = none), and the look that
+ * is wanted. A look is asked for here and not by a message, because the data isolate has to stop carrying packets to receive a message.
+ */
 export class SharedState {
   readonly buffer: SharedArrayBuffer;
   readonly counters: Float64Array;
   readonly #messages: Int32Array;
   readonly #extra: Int32Array;
+  /** Number of the look wanted, and where in the peer list it begins; -1: without the list. */
+  readonly #look: Int32Array;
 
   constructor(
-    buffer: SharedArrayBuffer = new SharedArrayBuffer(COUNTER_COUNT * 8 + 8 + MAX_EXTRA_SOCKETS * 4),
+    buffer: SharedArrayBuffer = new SharedArrayBuffer(COUNTER_COUNT * 8 + 8 + MAX_EXTRA_SOCKETS * 4 + 8),
   ) {
     this.buffer = buffer;
     this.counters = new Float64Array(buffer, 0, COUNTER_COUNT);
     this.#messages = new Int32Array(buffer, COUNTER_COUNT * 8, 1);
     this.#extra = new Int32Array(buffer, COUNTER_COUNT * 8 + 8, MAX_EXTRA_SOCKETS);
+    this.#look = new Int32Array(buffer, COUNTER_COUNT * 8 + 8 + MAX_EXTRA_SOCKETS * 4, 2);
   }
 
   /** Messages posted to the present data isolate so far. */
@@ -85,6 +113,22 @@ export class SharedState {
   }
   set messages(count: number) {
     Atomics.store(this.#messages, 0, count);
+  }
+
+  /** Wants a look, with the peers from record `from` on; -1: without any. */
+  want(from: number): void {
+    Atomics.store(this.#look, 1, from);
+    Atomics.add(this.#look, 0, 1);
+  }
+
+  /** The number of the look wanted last. */
+  get wanted(): number {
+    return Atomics.load(this.#look, 0);
+  }
+
+  /** Where its list of peers begins. */
+  get wantedFrom(): number {
+    return Atomics.load(this.#look, 1);
   }
 
   /** Remembers an extra socket, so that a successor can close what a dead data isolate left open. False when there is no room. */

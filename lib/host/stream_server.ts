@@ -89,6 +89,11 @@ export class StreamConnection {
     await this.#drained.promise;
   }
 
+  /** Lets the server look at this connection anew. */
+  touch(): void {
+    if (this.#open) this.#changed();
+  }
+
   /** Closes once all is sent. */
   end(): void {
     this.#ending = true;
