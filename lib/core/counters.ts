@@ -31,6 +31,7 @@ export const COUNTER_NAMES = [
   "connectivity_tests_sent",
   "connectivity_tests_passed",
   "echo_forwarded",
+  "packets_between_clients",
   "icmpv6_errors_sent",
   "packets_queued",
   "packets_flushed",

@@ -14,7 +14,8 @@
  * The entry of a client out of reach has lost its queue and is good for nothing but remembering that its four bubbles are spent
  * (RFC 4380 5.2.6: 4 in 300 s).
  *
- * Hop limits are the business of the kernel: it decrements them where it forwards to and from the tunnel interface.
+ * Hop limits are the business of the kernel: it decrements them where it forwards to and from the tunnel interface. Only between two
+ * clients, who may meet here when no direct way leads from one to the other, the relay forwards by itself, see {@link BetweenClients}.
  */
 
 import { BUBBLE_HOP_LIMIT, isBubble, writeBubble } from "../wire/bubble.ts";
@@ -25,6 +26,7 @@ import { type Ipv4, type Ipv4Subnet, isDirectedBroadcast, isGlobalUnicast } from
 import { DESTINATION_AT, type Ipv6, IPV6_HEADER_LENGTH, isIpv6Packet, payloadLength, SOURCE_AT } from "../wire/ipv6.ts";
 import { inPrefix, type Ipv6Prefix, isGlobalScope } from "../wire/ipv6_address.ts";
 import { isConeAt, isTeredo, mappedAddressAt, mappedPortAt, serverAt, TEREDO_PORT } from "../wire/teredo_address.ts";
+import { BetweenClients } from "./between_clients.ts";
 import { BubbleSource } from "./bubble_source.ts";
 import { counterIndex, type DropReason } from "./counters.ts";
 import { ADDRESS_UNREACHABLE, ErrorSender, NO_ROUTE } from "./errors.ts";
@@ -76,6 +78,10 @@ export interface RelayOptions {
   readonly queueOctetsTotal: number;
   /** ICMPv6 errors a second. */
   readonly errorsPerSecond: number;
+  /** Pass packets from one client to another, once both have answered our bubbles. */
+  readonly betweenClients: boolean;
+  /** Packets a second that one client may send to others, at most. */
+  readonly betweenClientsRate: number;
 }
 
 /** What a client costs beyond its entry while we wait for its answer. */
@@ -84,6 +90,12 @@ interface Negotiation {
   /** Source of our bubbles to it. */
   readonly source: Ipv6;
   readonly queue: PacketQueue;
+  /** Packets of the client for other clients, which wait for its own answer. */
+  readonly held: PacketQueue;
+  /** Nothing waits for the client: it gets one bubble for each packet of its own, so that nobody can make us send more than he sends. */
+  verifyOnly: boolean;
+  /** Packets of other clients wait for it: only an answer to our bubble counts. */
+  between: boolean;
   /** When the first packet came that waits in it. */
   readonly since: Millis;
 }
@@ -97,6 +109,7 @@ export class Relay implements Machine {
   readonly #budget: QueueBudget;
   readonly #errors: ErrorSender;
   readonly #bubbleSource: BubbleSource;
+  readonly #between: BetweenClients;
   readonly #datagram = new Datagram();
   #nextSweep: Millis = Infinity;
 
@@ -107,6 +120,7 @@ export class Relay implements Machine {
     this.#budget = new QueueBudget(options.queueOctetsTotal);
     this.#errors = new ErrorSender(environment, options.errorsPerSecond, options.errorsPerSecond);
     this.#bubbleSource = new BubbleSource(environment.random);
+    this.#between = new BetweenClients(options, environment);
   }
 
   /** Clients in the peer list. */
@@ -168,8 +182,8 @@ export class Relay implements Machine {
     return true;
   }
 
-  /** A packet for a client without a valid entry. */
-  #fromTunUntrusted(at: number, size: number, known: number, now: Millis): void {
+  /** A packet for a client without a valid entry. @param between it comes from another client */
+  #fromTunUntrusted(at: number, size: number, known: number, now: Millis, between: boolean = false): void {
     const { memory, sink } = this.#environment;
     const { bytes } = memory;
     const { honourCone, mtu, ownAddresses, maxPending } = this.#options;
@@ -181,8 +195,8 @@ export class Relay implements Machine {
     if (size > mtu) return this.#tooBig(at, size, now);
 
     const peers = this.#peers, waiting = this.#negotiations.get(known);
-    if (waiting !== undefined) return this.#enqueue(waiting, at, size);
-    const cone = honourCone && isConeAt(bytes, destination);
+    if (waiting !== undefined) return this.#enqueue(waiting, at, size, between);
+    const cone = !between && honourCone && isConeAt(bytes, destination);
     const peer = cone || this.#negotiations.size < maxPending ? this.#entry(known, destination, now) : -1;
     if (peer < 0) {
       this.#drop("peer-table-full");
@@ -200,13 +214,7 @@ export class Relay implements Machine {
       this.#drop("bubble-limit");
       return this.#unreachable(ADDRESS_UNREACHABLE, bytes, at, size, now);
     }
-    const client = peers.key(peer), source = this.#bubbleSource.of(client);
-    const queue = new PacketQueue(this.#budget, this.#options.queueOctetsPerPeer);
-    const negotiation = { client, source, queue, since: now };
-    this.#negotiations.set(peer, negotiation);
-    peers.setTrusted(peer, false);
-    peers.setPinned(peer, true);
-    this.#enqueue(negotiation, at, size);
+    this.#enqueue(this.#negotiate(peer, false, now), at, size, between);
     if (sinceLast >= BUBBLE_WAIT) this.#bubble(peer, now);
     else this.#timers.set(peer, now + BUBBLE_WAIT - sinceLast);
   }
@@ -224,8 +232,29 @@ export class Relay implements Machine {
     return peer;
   }
 
-  #enqueue(negotiation: Negotiation, at: number, size: number): void {
+  #negotiate(peer: number, verifyOnly: boolean, now: Millis): Negotiation {
+    const client = this.#peers.key(peer), source = this.#bubbleSource.of(client);
+    const makeQueue = () => new PacketQueue(this.#budget, this.#options.queueOctetsPerPeer);
+    const negotiation: Negotiation = {
+      client,
+      source,
+      queue: makeQueue(),
+      held: makeQueue(),
+      verifyOnly,
+      between: false,
+      since: now,
+    };
+    this.#negotiations.set(peer, negotiation);
+    this.#peers.setTrusted(peer, false);
+    this.#peers.setSteered(peer, false);
+    this.#peers.setPinned(peer, true);
+    return negotiation;
+  }
+
+  #enqueue(negotiation: Negotiation, at: number, size: number, between: boolean): void {
     const { memory, counters } = this.#environment;
+    negotiation.verifyOnly = false;
+    negotiation.between ||= between;
     if (negotiation.queue.push(memory.bytes, at, size)) counters.count("packets_queued");
     else this.#drop("queue-full");
   }
@@ -235,11 +264,12 @@ export class Relay implements Machine {
     const negotiation = this.#negotiations.get(peer);
     if (negotiation === undefined) return;
     const peers = this.#peers;
-    if (peers.bubbles(peer) >= MAX_BUBBLES) return this.#giveUp(peer, negotiation, now);
+    const over = negotiation.verifyOnly && peers.lastTransmission(peer) >= negotiation.since;
+    if (over || peers.bubbles(peer) >= MAX_BUBBLES) return this.#giveUp(peer, negotiation, now);
     const { memory, counters, sink } = this.#environment;
     const { client, source } = negotiation;
     const length = writeBubble(source, client, BUBBLE_HOP_LIMIT, memory.bytes, memory.scratch);
-    if (this.#options.directBubbles) {
+    if (this.#options.directBubbles && !negotiation.verifyOnly) {
       sink.sendUdp(Socket.service, memory.scratch, length, mappedAddressAt(client, 0), mappedPortAt(client, 0));
       counters.count("direct_bubbles_sent");
     }
@@ -258,6 +288,8 @@ export class Relay implements Machine {
       this.#drop("expired-in-queue");
       this.#unreachable(ADDRESS_UNREACHABLE, packet, 0, packet.length, now);
     });
+    for (let thrown = negotiation.held.clear(); thrown > 0; thrown--) this.#drop("unproven-peer");
+    if (negotiation.verifyOnly) return;
     counters.count("peers_unreachable");
     sink.event({ type: "peer-unreachable", peer: negotiation.client });
   }
@@ -286,15 +318,26 @@ export class Relay implements Machine {
     const source = ipv6At + SOURCE_AT, peers = this.#peers;
     if (!isTeredo(bytes, source, this.#options.prefix)) return this.#drop("bad-ipv6-source");
     const peer = peers.find(bytes, source);
+    const bubble = isBubble(bytes, ipv6At);
+    const between = !bubble && this.#options.betweenClients &&
+      isTeredo(bytes, ipv6At + DESTINATION_AT, this.#options.prefix);
     if (peer >= 0 && peers.trustedAt(peer, address, port)) {
       peers.setLastReception(peer, now);
+      if (bubble && !peers.steered(peer)) peers.setSteered(peer, this.#provesArrival(peer, address, port));
     } else {
       const embedded = mappedAddressAt(bytes, source) === address && mappedPortAt(bytes, source) === port;
+      if (between) return this.#verify(peer, embedded, address, port, now);
       if (peer < 0) return this.#drop(embedded ? "unknown-peer" : "spoofed-source");
-      if (!embedded && !this.#provesArrival(peer, address, port)) return this.#drop("spoofed-source");
-      this.#trust(peer, address, port, now);
+      const proved = this.#provesArrival(peer, address, port);
+      if (!embedded && !(proved && this.#options.symmetricClients)) return this.#drop("spoofed-source");
+      if (!proved && this.#negotiations.get(peer)?.between === true) return this.#drop("unproven-peer");
+      this.#trust(peer, address, port, proved, now);
     }
-    if (isBubble(bytes, ipv6At)) return counters.count("bubbles_received");
+    if (bubble) return counters.count("bubbles_received");
+    if (between) {
+      if (peers.steered(peer)) return this.#carry(ipv6At, ipv6Length, address, now);
+      return this.#verify(peer, true, address, port, now);
+    }
     if (!this.#isServed(ipv6At + DESTINATION_AT)) return this.#drop("not-served");
     if (embedsOwnIpv4(bytes, ipv6At + DESTINATION_AT, this.#options.ownAddresses)) return this.#drop("loop");
     if (isSourceRouted(bytes, ipv6At, ipv6Length)) return this.#drop("routing-header");
@@ -306,30 +349,86 @@ export class Relay implements Machine {
   #provesArrival(peer: number, address: Ipv4, port: number): boolean {
     const { bytes } = this.#environment.memory;
     const { ipv6At } = this.#datagram;
-    if (!this.#options.symmetricClients || !isBubble(bytes, ipv6At)) return false;
+    if (!isBubble(bytes, ipv6At)) return false;
     if (port === 0 || !this.#isGlobal(address) || this.#options.ownAddresses.includes(address)) return false;
     return equalBytes(bytes, ipv6At + DESTINATION_AT, this.#bubbleSource.of(this.#peers.key(peer)), 0, 16);
   }
 
   /** A client answered from `address`:`port`: it is trusted there, and what waited for it goes. */
-  #trust(peer: number, address: Ipv4, port: number, now: Millis): void {
+  #trust(peer: number, address: Ipv4, port: number, proved: boolean, now: Millis): void {
     const { counters, sink, memory } = this.#environment;
     const peers = this.#peers, negotiation = this.#negotiations.get(peer);
     peers.setMapping(peer, address, port);
     peers.setTrusted(peer, true);
+    peers.setSteered(peer, proved);
     peers.setBubbles(peer, 0);
     peers.setLastReception(peer, now);
     counters.count("peers_trusted");
     if (negotiation === undefined) return;
     this.#close(peer);
     sink.event({ type: "peer-up", peer: negotiation.client, endpoint: { address, port }, path: "direct" });
-    counters.observe("first_packet_seconds", now - negotiation.since);
+    if (negotiation.queue.length > 0) counters.observe("first_packet_seconds", now - negotiation.since);
     negotiation.queue.drain((packet) => {
       memory.bytes.set(packet, memory.scratch);
       sink.sendUdp(Socket.service, memory.scratch, packet.length, address, port);
       peers.setLastTransmission(peer, now);
       counters.count("packets_flushed");
     });
+    negotiation.held.drain((packet) => {
+      memory.bytes.set(packet, memory.scratch);
+      this.#carry(memory.scratch, packet.length, address, now);
+    });
+  }
+
+  /**
+   * A packet for another client came from one that has not answered a bubble yet: it waits, and one bubble asks for the answer, through
+   * the client's own server. It is smaller than the packet, and there is no other for it: nothing is amplified.
+   */
+  #verify(known: number, embedded: boolean, address: Ipv4, port: number, now: Millis): void {
+    const { memory, counters } = this.#environment;
+    const { bytes } = memory;
+    const { ipv6At, ipv6Length } = this.#datagram;
+    const { symmetricClients, maxPending, ownAddresses } = this.#options;
+    const peers = this.#peers, source = ipv6At + SOURCE_AT;
+    // A NAT gives one client one IPv4 address: only the port may be another than the address says.
+    if (!embedded && !(symmetricClients && mappedAddressAt(bytes, source) === address)) {
+      return this.#drop("spoofed-source");
+    }
+    if (!this.#isGlobal(address) || port === 0 || mappedPortAt(bytes, source) === 0) {
+      return this.#drop("bad-ipv6-source");
+    }
+    if (!this.#isGlobal(serverAt(bytes, source))) return this.#drop("not-global-ipv4");
+    if (ownAddresses.includes(address) || ownAddresses.includes(serverAt(bytes, source))) return this.#drop("loop");
+    if (!this.#between.mayVerify(address, now)) return this.#drop("rate-limited");
+    let negotiation = this.#negotiations.get(known);
+    if (negotiation === undefined) {
+      const peer = this.#negotiations.size < maxPending ? this.#entry(known, source, now) : -1;
+      if (peer < 0) return this.#drop("peer-table-full");
+      const sinceLast = now - peers.lastTransmission(peer);
+      if (sinceLast >= BUBBLE_WINDOW) peers.setBubbles(peer, 0);
+      if (peers.bubbles(peer) >= MAX_BUBBLES) return this.#drop("bubble-limit");
+      negotiation = this.#negotiate(peer, true, now);
+      if (sinceLast >= BUBBLE_WAIT) this.#bubble(peer, now);
+      else this.#timers.set(peer, now + BUBBLE_WAIT - sinceLast);
+    }
+    if (negotiation.held.push(bytes, ipv6At, ipv6Length)) counters.count("packets_queued");
+    else this.#drop("queue-full");
+  }
+
+  /** A packet of `size` octets at `at` from a client that has answered our bubble, for another client: on to it, or it is asked first. */
+  #carry(at: number, size: number, address: Ipv4, now: Millis): void {
+    const { memory, sink } = this.#environment;
+    const { bytes } = memory;
+    const fault = this.#between.fault(bytes, at, size, address, now);
+    if (fault !== undefined) return this.#drop(fault);
+    const peers = this.#peers, peer = peers.find(bytes, at + DESTINATION_AT);
+    if (peer < 0 || !peers.trusted(peer) || !peers.steered(peer) || !peers.valid(peer, now)) {
+      return this.#fromTunUntrusted(at, size, peer, now, true);
+    }
+    if (size > this.#options.mtu) return this.#tooBig(at, size, now);
+    peers.setLastTransmission(peer, now);
+    this.#between.count();
+    sink.sendUdp(Socket.service, at, size, peers.address(peer), peers.port(peer));
   }
 
   /** Whether clients may reach the IPv6 address at `at` through this relay. */

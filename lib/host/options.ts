@@ -80,6 +80,8 @@ export function relayOptions(config: RelayConfig, addresses: HostAddresses): Rel
     queueOctetsPerPeer: limits.queue_octets_per_peer,
     queueOctetsTotal: limits.queue_octets_total,
     errorsPerSecond: limits.icmpv6_errors_per_second,
+    betweenClients: true,
+    betweenClientsRate: 1000,
   };
 }
 

@@ -33,6 +33,8 @@ export const OPTIONS: RelayOptions = {
   queueOctetsPerPeer: 4000,
   queueOctetsTotal: 8000,
   errorsPerSecond: 100,
+  betweenClients: false,
+  betweenClientsRate: 1000,
 };
 
 export class Fixture {

@@ -302,6 +302,8 @@ const RELAY_DEFAULTS: Omit<RelayOptions, "ownAddresses" | "errorSource"> = {
   queueOctetsPerPeer: 64 * 1024,
   queueOctetsTotal: 1024 * 1024,
   errorsPerSecond: 100,
+  betweenClients: false,
+  betweenClientsRate: 1000,
 };
 
 /** Settings of a simulated relay. */
