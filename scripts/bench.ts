@@ -19,10 +19,11 @@ import { removeLeftovers } from "./bench/network.ts";
 import { Program } from "./bench/process.ts";
 import { peers, peerTable, type Size } from "./bench/peer_load.ts";
 import { Progress } from "./bench/progress.ts";
-import { Results } from "./bench/results.ts";
+import { Results, type Subject } from "./bench/results.ts";
 import { serverLoad } from "./bench/server_load.ts";
-import { internet } from "./bench/topology.ts";
-import { type Round, starts, throughMixedPair, throughTunnels, throughVxlan, words } from "./bench/tunnels.ts";
+import { type Internet, internet } from "./bench/topology.ts";
+import { starts, TUNNEL_GROUPS, tunnels } from "./bench/tunnels.ts";
+import { type Round, words } from "./bench/stands.ts";
 
 /** What the command line asks for. */
 export interface Options {
@@ -137,23 +138,18 @@ async function guard({ results }: Round, name: string, action: () => Promise<voi
   }
 }
 
-/** What is measured several times, the makers in turn. */
-async function rounds(options: Options, round: Round, makers: readonly Maker[]): Promise<void> {
-  const has = (...names: readonly Group[]): boolean => names.some((name) => round.groups.has(name));
+/** What is measured several times, with the makers in turn; who goes first changes. */
+async function rounds(options: Options, round: Round): Promise<void> {
+  const { groups, makers } = round;
   for (let i = 0; i < options.rounds; i++) {
-    // Who goes first changes, so that a machine getting busier or warmer favours nobody.
-    const order = i % 2 === 0 ? makers : makers.toReversed();
-    for (const maker of order) {
-      if (has("tcp", "relay", "unsegmented", "udp", "ping", "integrity", "idle")) {
-        await guard(round, `tunnels (${maker})`, () => throughTunnels(round, maker));
-      }
-      if (has("start")) await guard(round, `start (${maker})`, () => starts(round, maker, options.quick ? 2 : 3));
-      if (has("server")) await guard(round, `server (${maker})`, () => serverLoad(round, maker));
-      if (has("mixed") && makers.length === 2) {
-        await guard(round, `mixed pair from ${maker}`, () => throughMixedPair(round, maker));
-      }
+    const backwards = i % 2 === 1;
+    if (TUNNEL_GROUPS.some((group) => groups.has(group))) {
+      await guard(round, "tunnels", () => tunnels(round, backwards));
     }
-    if (has("tcp", "unsegmented", "udp", "ping")) await guard(round, "vxlan", () => throughVxlan(round));
+    if (groups.has("start")) await guard(round, "start", () => starts(round, options.quick ? 2 : 3));
+    for (const maker of groups.has("server") ? backwards ? makers.toReversed() : makers : []) {
+      await guard(round, `server (${maker})`, () => serverLoad(round, maker));
+    }
   }
 }
 
@@ -161,8 +157,8 @@ async function rounds(options: Options, round: Round, makers: readonly Maker[]):
 const HOLD_SECONDS = { short: 4, long: 35 };
 
 /** What is measured once: it takes long, or is no matter of chance. */
-async function once(options: Options, round: Round, makers: readonly Maker[]): Promise<void> {
-  const { groups } = round;
+async function once(options: Options, round: Round): Promise<void> {
+  const { groups, makers } = round;
   if (groups.has("garbage")) await guard(round, "garbage", () => garbage(round, options.quick));
   const sizes: readonly Size[] = options.quick ? ["1M"] : ["100k", "1M", "5M"];
   if (groups.has("table")) {
@@ -212,9 +208,10 @@ async function main(args: readonly string[]): Promise<number> {
   const daemons = new Daemons(directory);
   await removeLeftovers();
   const seconds = options.quick ? LOAD_SECONDS.quick : LOAD_SECONDS.full;
-  const world = await internet();
+  const groups = possible(options, results);
+  const worlds = new Map<Subject, Internet>();
   const cleanUp = async (): Promise<void> => {
-    await world.network.remove();
+    for (const { network } of worlds.values()) await network.remove();
     await Deno.remove(directory, { recursive: true });
   };
   const interrupted = (): void => {
@@ -224,10 +221,11 @@ async function main(args: readonly string[]): Promise<number> {
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, interrupted);
   try {
-    const groups = possible(options, results);
-    const round: Round = { internet: world, daemons, results, progress, groups, seconds };
-    await rounds(options, round, makers);
-    await once(options, round, makers);
+    const pairs: readonly Subject[] = groups.has("mixed") && makers.length === 2 ? ["ours-debian", "debian-ours"] : [];
+    for (const subject of [...makers, ...pairs]) worlds.set(subject, await internet(subject));
+    const round: Round = { worlds, makers, daemons, results, progress, groups, seconds };
+    await rounds(options, round);
+    await once(options, round);
   } finally {
     progress.clear();
     await cleanUp();

@@ -34,7 +34,7 @@ export interface CrowdNetwork {
 }
 
 async function build(network: Network): Promise<CrowdNetwork> {
-  const relay = await network.host("crowd-relay"), crowd = await network.host("crowd");
+  const relay = await network.host("relay"), crowd = await network.host("crowd");
   await relay.sysctl("net.ipv6.conf.all.forwarding=1");
   await network.link(
     { host: relay, device: "eth0", addresses: ["203.0.113.1/24", "2001:db8:3::254/64"] },
@@ -56,7 +56,7 @@ async function build(network: Network): Promise<CrowdNetwork> {
 
 /** Builds it. When that fails halfway, what stands is removed. */
 export async function crowdNetwork(): Promise<CrowdNetwork> {
-  const network = new Network();
+  const network = new Network("peers");
   try {
     return await build(network);
   } catch (error) {

@@ -130,9 +130,9 @@ export class Daemons {
   }
 }
 
-/** Ends several programs, the last started first. */
+/** Ends several programs. */
 export async function stopAll(programs: Program[]): Promise<void> {
-  for (const program of programs.splice(0).reverse()) await program.stop();
+  await Promise.all(programs.splice(0).map((program) => program.stop()));
   // The kernel is not done with their interfaces the moment they are gone.
   await pause(50);
 }

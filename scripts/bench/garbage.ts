@@ -11,7 +11,7 @@ import { pause } from "./command.ts";
 import { stopAll } from "./daemons.ts";
 import { listen, reach, tcp } from "./load.ts";
 import type { Program } from "./process.ts";
-import { addressOf, type Round } from "./tunnels.ts";
+import { addressOf, type Round, worldOf } from "./stands.ts";
 
 const COLLECTION = /^\[\d+:0x[0-9a-f]+\]\s+(\d+) ms: .*?\b(?:Scavenge|Mark-Compact|Minor Mark)/gm;
 
@@ -29,8 +29,8 @@ export function collections(trace: string): number[] {
 
 /** Counts those in all isolates of two clients of ours while one TCP flow runs between them. */
 export async function garbage(round: Round, quick: boolean): Promise<void> {
-  const { daemons, internet, results, progress } = round;
-  const { a, b } = internet;
+  const { daemons, results, progress } = round;
+  const { a, b, server } = worldOf(round, "ours");
   const seconds = quick ? QUICK_SECONDS : SECONDS;
   const running: Program[] = [];
   const traces = ["", ""];
@@ -39,7 +39,7 @@ export async function garbage(round: Round, quick: boolean): Promise<void> {
   const started: number[] = [];
   try {
     progress.show("ours: garbage");
-    running.push(await daemons.server("ours", internet.server));
+    running.push(await daemons.server("ours", server));
     for (const [i, host] of [a, b].entries()) {
       started.push(performance.now());
       const client = await daemons.client("ours", host, { onText: (text) => traces[i] += text, env });

@@ -22,9 +22,9 @@ export class Host {
   /** The veth ends it has. */
   readonly devices: string[] = [];
 
-  constructor(name: string) {
+  constructor(network: string, name: string) {
     this.name = name;
-    this.namespace = `${PREFIX}-${Deno.pid}-${name}`;
+    this.namespace = `${PREFIX}-${Deno.pid}-${network}-${name}`;
   }
 
   /** The command line that runs `argv` here. */
@@ -55,11 +55,17 @@ export class Host {
 
 /** A set of hosts and links that is taken down as one. */
 export class Network {
+  readonly #name: string;
   readonly #hosts: Host[] = [];
+
+  /** @param name tells it from others of this process */
+  constructor(name: string) {
+    this.#name = name;
+  }
 
   /** Makes a host with nothing but its loopback interface. */
   async host(name: string): Promise<Host> {
-    const host = new Host(name);
+    const host = new Host(this.#name, name);
     this.#hosts.push(host);
     await run(["ip", "netns", "add", host.namespace]);
     await host.ip("link set lo up");

@@ -4,7 +4,7 @@ import { run, until } from "./command.ts";
 import { crowdNetwork, delivered } from "./crowd_network.ts";
 import type { Maker } from "./daemons.ts";
 import { Program } from "./process.ts";
-import type { Round } from "./tunnels.ts";
+import type { Round } from "./stands.ts";
 
 const TABLE = new URL("peer_table.ts", import.meta.url).pathname;
 const CROWD = new URL("crowd.ts", import.meta.url).pathname;

@@ -86,8 +86,11 @@ export class Results {
     return median(this.#values.get(name)?.get(subject) ?? []);
   }
 
+  /** Ours by Debian's: the median of the ratios of each round, as what disturbs one of a round is likely to disturb both. */
   #ratio(name: string): number {
-    return this.median(name, "ours") / this.median(name, "debian");
+    const ours = this.#values.get(name)?.get("ours") ?? [], debian = this.#values.get(name)?.get("debian") ?? [];
+    if (ours.length !== debian.length) return median(ours) / median(debian);
+    return median(ours.map((value, i) => value / debian[i]).filter(Number.isFinite));
   }
 
   /** What is to be reached, and whether it is: `">= 10x  yes"`. */

@@ -4,7 +4,7 @@ import { run } from "./command.ts";
 import type { Maker } from "./daemons.ts";
 import { family, usage } from "./process.ts";
 import { SERVER, SERVER2, SOURCES } from "./topology.ts";
-import type { Round } from "./tunnels.ts";
+import { type Round, worldOf } from "./stands.ts";
 
 const SOLICITOR = new URL("solicitor.ts", import.meta.url).pathname;
 
@@ -46,14 +46,15 @@ function numberIn(report: unknown, key: string): number {
 
 /** Loads one maker's server, at one address and at both. */
 export async function serverLoad(round: Round, maker: Maker): Promise<void> {
-  const { daemons, internet, results, progress } = round;
+  const { daemons, results, progress } = round;
+  const world = worldOf(round, maker);
   for (const { name, addresses, settings } of await cases(round, maker)) {
     progress.show(`${maker}: ${name}`);
-    const server = await daemons.server(maker, internet.server, settings);
+    const server = await daemons.server(maker, world.server, settings);
     try {
       const solicit = async (seconds: number): Promise<unknown> => {
         const argv = [Deno.execPath(), "run", "-A", "--no-prompt", SOLICITOR, String(seconds), addresses.join(",")];
-        return JSON.parse(await run(internet.middle.inside([...argv, SOURCES.join(",")])));
+        return JSON.parse(await run(world.middle.inside([...argv, SOURCES.join(",")])));
       };
       await solicit(WARM_UP_SECONDS);
       const pids = family(server.pid);

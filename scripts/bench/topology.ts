@@ -53,9 +53,9 @@ function natRules(inner: string): string {
     }`;
 }
 
-/** Builds it. When that fails halfway, what stands is removed. */
-export async function internet(): Promise<Internet> {
-  const network = new Network();
+/** Builds one, with a name. When that fails halfway, what stands is removed. */
+export async function internet(name: string): Promise<Internet> {
+  const network = new Network(name);
   try {
     return await build(network);
   } catch (error) {

@@ -1,41 +1,32 @@
-/** What crosses the tunnels of one maker, or of a mixed pair, in one round: streams, floods, pings; and what they take doing nothing. */
+/** What crosses the tunnels: streams, floods, pings; and what the programs take doing nothing. */
 
 import type { Group } from "./catalogue.ts";
 import { pause, which } from "./command.ts";
-import { type Daemons, INTERFACE, type Maker, stopAll } from "./daemons.ts";
+import { type Maker, stopAll } from "./daemons.ts";
 import { damagedStreams } from "./integrity.ts";
-import { type Crossed, listen, ping, reach, tcp, udp } from "./load.ts";
+import { type Crossed, ping, tcp, udp } from "./load.ts";
 import type { Host } from "./network.ts";
 import { family, type Program, usage } from "./process.ts";
-import type { Progress } from "./progress.ts";
-import { median, quantile, type Results, type Subject } from "./results.ts";
-import { addVxlan, type Internet, NATIVE, removeVxlan, VXLAN } from "./topology.ts";
+import { median, quantile } from "./results.ts";
+import { openStands, type Path, type Round, type Stand, words, worldOf } from "./stands.ts";
 
 /** Octets of payload of a full TCP segment: tunnel MTU 1280 less IPv6, TCP and its time stamps. */
 const SEGMENT = 1280 - 40 - 20 - 12;
+const FLOWS = [1, 4] as const;
+const FLOOD_LENGTHS = [64, 1200] as const;
 /** Of the paced load: about 200 Mbit/s. */
 const PACED = { length: 1200, perSecond: 20_000 };
 const PING_INTERVAL = 2;
 const KIB_PER_MIB = 1024;
+/** Of each stream that is compared at both ends. */
+const STREAM_OCTETS = { quick: 10_000_000, full: 40_000_000 };
+const IDLE_SECONDS = { settle: 1, least: 4 };
 
-/** What a round of measurements works with. */
-export interface Round {
-  readonly internet: Internet;
-  readonly daemons: Daemons;
-  readonly results: Results;
-  readonly progress: Progress;
-  readonly groups: ReadonlySet<Group>;
-  /** Length of one load, seconds. */
-  readonly seconds: number;
-}
-
-/** One set of running programs, and the way from end to end through them. */
-interface Path {
-  readonly subject: Subject;
-  /** Both tunnel ends. */
-  readonly programs: readonly Program[];
-  readonly from: Host;
-  readonly to: string;
+/** One load, on each stand that has a way for it. */
+interface Step {
+  readonly name: string;
+  readonly path: (stand: Stand) => Path | undefined;
+  readonly run: (path: Path) => Promise<void>;
 }
 
 /** Runs a load and says what it cost. */
@@ -47,221 +38,201 @@ async function costing<T>(programs: readonly Program[], load: () => Promise<T>):
 }
 
 /** Takes the values of a load. CPU is per packet that arrived. */
-async function measure(round: Round, path: Path, name: string, load: () => Promise<Crossed>): Promise<void> {
-  const { results, progress } = round;
-  progress.show(`${path.subject}: ${name}`);
-  try {
-    const { result, cpu } = await costing(path.programs, load);
-    const { octets, seconds, datagrams } = result;
-    results.add(name, path.subject, datagrams === 0 ? octets * 8 / seconds / 1e6 : datagrams / seconds / 1e3);
-    const packets = datagrams === 0 ? octets / SEGMENT : datagrams;
-    if (path.programs.length > 0) results.add(`${name}.cpu`, path.subject, cpu * 1e3 / packets);
-  } catch (error) {
-    results.fail(`${name} (${path.subject})`, words(error));
-  }
+async function measure({ results }: Round, path: Path, name: string, load: () => Promise<Crossed>): Promise<void> {
+  const { result, cpu } = await costing(path.programs, load);
+  const { octets, seconds, datagrams } = result;
+  results.add(name, path.subject, datagrams === 0 ? octets * 8 / seconds / 1e6 : datagrams / seconds / 1e3);
+  const packets = datagrams === 0 ? octets / SEGMENT : datagrams;
+  if (path.programs.length > 0) results.add(`${name}.cpu`, path.subject, cpu * 1e3 / packets);
 }
 
-/** The message of whatever was thrown. */
-export function words(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function isMixed({ subject }: Stand): boolean {
+  return subject === "ours-debian" || subject === "debian-ours";
 }
 
-async function streams(round: Round, path: Path, prefix: string, flows: readonly number[]): Promise<void> {
-  for (const back of [false, true]) {
-    for (const count of flows) {
-      const load = (): Promise<Crossed> => tcp(path.from, path.to, round.seconds, count, back);
-      await measure(round, path, `${prefix}.${back ? "back" : "out"}.${count}`, load);
+/** TCP streams between clients, and through the relay. Mixed pairs differ by direction already. */
+function streamSteps(round: Round, prefix: "tcp" | "unsegmented"): Step[] {
+  const { groups, seconds } = round;
+  const plain = prefix === "tcp";
+  const steps: Step[] = [];
+  const add = (where: string, back: boolean, path: Step["path"]): void => {
+    for (const flows of FLOWS) {
+      const name = `${prefix}.${where}.${back ? "back" : "out"}.${flows}`;
+      const run = (way: Path): Promise<void> =>
+        measure(round, way, name, () => tcp(way.from, way.to, seconds, flows, back));
+      steps.push({ name, path, run });
     }
+  };
+  for (const back of [false, true]) {
+    add("clients", back, (stand) => {
+      if (isMixed(stand)) return plain && !back ? stand.clients : undefined;
+      return groups.has(prefix) ? stand.clients : undefined;
+    });
   }
+  if (groups.has("relay") && (plain || groups.has("unsegmented"))) {
+    for (const back of [false, true]) add("native", back, ({ native }) => native);
+  }
+  return steps;
 }
 
-async function pings(round: Round, { subject, from, to }: Path): Promise<void> {
-  round.progress.show(`${subject}: ping`);
-  const { sent, times } = await ping(from, to, Math.round(round.seconds * 1000 / PING_INTERVAL), PING_INTERVAL);
-  round.results.add("ping", subject, median(times));
-  round.results.add("ping.p99", subject, quantile(times, 0.99));
-  round.results.add("ping.lost", subject, 100 * (1 - times.length / sent));
+async function pings({ results, seconds }: Round, { subject, from, to }: Path): Promise<void> {
+  const { sent, times } = await ping(from, to, Math.round(seconds * 1000 / PING_INTERVAL), PING_INTERVAL);
+  results.add("ping", subject, median(times));
+  results.add("ping.p99", subject, quantile(times, 0.99));
+  results.add("ping.lost", subject, 100 * (1 - times.length / sent));
 }
 
-/** Packets that a host's TCP found damaged so far (/proc/net/netstat, /proc/net/snmp). */
+/** Packets that a host's TCP found damaged so far (/proc/net/snmp). */
 async function damaged(host: Host): Promise<number> {
   const text = await host.run("cat", "/proc/net/snmp");
   const [names, values] = text.split("\n").filter((line) => line.startsWith("Tcp:")).map((line) => line.split(" "));
   return Number(values[names.indexOf("InCsumErrors")]);
 }
 
-/** Loads with `groups` on a path between two clients, and between a client and the IPv6 host. */
-async function allStreams(round: Round, clients: Path, native: Path, prefix: "tcp" | "unsegmented"): Promise<void> {
-  const { groups } = round;
-  const plain = prefix === "tcp";
-  if (groups.has(plain ? "tcp" : "unsegmented")) await streams(round, clients, `${prefix}.clients`, [1, 4]);
-  if (groups.has("relay") && (plain || groups.has("unsegmented"))) {
-    await streams(round, native, `${prefix}.native`, [1, 4]);
+/** Everything but what needs the links changed. */
+function plainSteps(round: Round): Step[] {
+  const { groups, results, seconds } = round;
+  const steps = streamSteps(round, "tcp");
+  for (const length of groups.has("udp") ? FLOOD_LENGTHS : []) {
+    const name = `udp.${length}`;
+    steps.push({
+      name,
+      path: (stand) => isMixed(stand) ? undefined : stand.clients,
+      run: (path) => measure(round, path, name, () => udp(path.from, path.to, seconds, length, 0)),
+    });
+  }
+  const { length, perSecond } = PACED;
+  steps.push({
+    name: "paced",
+    path: (stand) => groups.has("udp") || isMixed(stand) ? stand.clients : undefined,
+    run: (path) => measure(round, path, "paced", () => udp(path.from, path.to, seconds, length, perSecond)),
+  }, {
+    name: "ping",
+    path: (stand) => groups.has("ping") || isMixed(stand) ? stand.clients : undefined,
+    run: (path) => pings(round, path),
+  });
+  if (groups.has("integrity")) {
+    const octets = seconds > 1 ? STREAM_OCTETS.full : STREAM_OCTETS.quick;
+    steps.push({
+      name: "integrity",
+      path: ({ subject, clients }) => subject === "vxlan" ? undefined : clients,
+      run: async (path) =>
+        results.add("integrity", path.subject, await damagedStreams(path.from, path.receiver, path.to, octets)),
+    });
+  }
+  return steps;
+}
+
+/** Runs each step on all stands before the next step. */
+async function runSteps({ progress, results }: Round, stands: readonly Stand[], steps: readonly Step[]): Promise<void> {
+  for (const { name, path, run } of steps) {
+    for (const stand of stands) {
+      const way = path(stand);
+      if (way === undefined) continue;
+      progress.show(`${stand.subject}: ${name}`);
+      try {
+        await run(way);
+      } catch (error) {
+        results.fail(`${name} (${stand.subject})`, words(error));
+      }
+    }
   }
 }
 
-/** Of plain UDP, which user space asks for, and of the kernel's own tunnels over UDP. */
+/** Segmentation of plain UDP, which user space asks for, and of the kernel's own tunnels over UDP. */
 const SEGMENTATION = ["tx-udp-segmentation", "tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation"];
 
-/** Runs `action` with segmentation offload for UDP off on every link. */
-async function unsegmented(round: Round, action: () => Promise<void>): Promise<void> {
-  const { network } = round.internet;
+async function segmentation({ worlds }: Round, on: boolean): Promise<boolean> {
+  let taken = true;
+  for (const { network } of worlds.values()) taken = await network.feature(SEGMENTATION, on) && taken;
+  return taken;
+}
+
+/** The streams with segmentation off on every link. */
+async function unsegmented(round: Round, stands: readonly Stand[]): Promise<void> {
   if (which("ethtool") === undefined) return round.results.skip("unsegmented", "ethtool is not installed");
-  if (!await network.feature(SEGMENTATION, false)) {
-    return round.results.skip("unsegmented", "this kernel cannot turn it off");
-  }
   try {
-    await action();
+    if (await segmentation(round, false)) await runSteps(round, stands, streamSteps(round, "unsegmented"));
+    else round.results.skip("unsegmented", "this kernel cannot turn it off");
   } finally {
-    await network.feature(SEGMENTATION, true);
+    await segmentation(round, true);
   }
 }
-
-async function datagrams(round: Round, path: Path): Promise<void> {
-  for (const length of [64, 1200]) {
-    await measure(round, path, `udp.${length}`, () => udp(path.from, path.to, round.seconds, length, 0));
-  }
-  await measure(round, path, "paced", () => udp(path.from, path.to, round.seconds, PACED.length, PACED.perSecond));
-}
-
-/** The Teredo address of a client. */
-export async function addressOf(host: Host): Promise<string> {
-  const text = await host.run("ip", "-6", "-o", "addr", "show", "dev", INTERFACE, "scope", "global");
-  const address = /inet6 (2001:0?:[0-9a-f:]+)/.exec(text)?.[1];
-  if (address === undefined) throw new Error(`Cannot find the address of client "${host.name}"`);
-  return address;
-}
-
-const IDLE_SECONDS = { settle: 1, least: 4 };
 
 /** Memory and wake-ups of programs that nobody uses. */
-async function idle(round: Round, subject: Subject, programs: Readonly<Record<string, Program>>): Promise<void> {
-  round.progress.show(`${subject}: idle`);
+async function idle({ progress, results, seconds: load }: Round, stands: readonly Stand[]): Promise<void> {
+  progress.show("idle");
   await pause(IDLE_SECONDS.settle * 1000);
-  const seconds = Math.max(IDLE_SECONDS.least, round.seconds);
-  const before = Object.entries(programs).map(([role, program]) => ({
-    role,
-    program,
-    wakeUps: program.usage().wakeUps,
-  }));
+  const seconds = Math.max(IDLE_SECONDS.least, load);
+  const watched = stands.flatMap(({ subject, roles }) =>
+    Object.entries(roles ?? {}).map(([role, program]) => ({ subject, role, program, wakeUps: program.usage().wakeUps }))
+  );
   await pause(seconds * 1000);
-  for (const { role, program, wakeUps } of before) {
+  for (const { subject, role, program, wakeUps } of watched) {
     const now = program.usage();
-    round.results.add(`idle.${role}.resident`, subject, now.resident / KIB_PER_MIB);
-    round.results.add(`idle.${role}.wakeups`, subject, (now.wakeUps - wakeUps) / seconds);
+    results.add(`idle.${role}.resident`, subject, now.resident / KIB_PER_MIB);
+    results.add(`idle.${role}.wakeups`, subject, (now.wakeUps - wakeUps) / seconds);
   }
 }
 
-/** Of each stream that is compared at both ends. */
-const STREAM_OCTETS = { quick: 10_000_000, full: 40_000_000 };
+/** The groups that {@link tunnels} is about. */
+export const TUNNEL_GROUPS: readonly Group[] = [
+  "tcp",
+  "relay",
+  "unsegmented",
+  "udp",
+  "ping",
+  "integrity",
+  "mixed",
+  "idle",
+];
 
-async function integrity(round: Round, { subject, from, to }: Path, receiver: Host): Promise<void> {
-  round.progress.show(`${subject}: integrity`);
-  const octets = round.seconds > 1 ? STREAM_OCTETS.full : STREAM_OCTETS.quick;
-  round.results.add("integrity", subject, await damagedStreams(from, receiver, to, octets));
-}
-
-/** Everything that crosses tunnels whose ends are all of one maker. */
-export async function throughTunnels(round: Round, maker: Maker): Promise<void> {
-  const { daemons, internet, groups, results } = round;
-  const { a, b } = internet;
-  const running: Program[] = [];
+/** One round of everything that crosses tunnels. @param backwards the last stand goes first */
+export async function tunnels(round: Round, backwards: boolean): Promise<void> {
+  const { groups, results } = round;
+  const opened = await openStands(round);
+  const stands = backwards ? opened.toReversed() : opened;
   try {
-    round.progress.show(`${maker}: start`);
-    const server = await daemons.server(maker, internet.server);
-    running.push(server);
-    const relay = await daemons.relay(maker, internet.relay);
-    running.push(relay);
-    const one = await daemons.client(maker, a);
-    running.push(one);
-    const other = await daemons.client(maker, b);
-    running.push(other);
-    for (const client of [one, other]) await daemons.qualified(client);
-    if (groups.has("idle")) await idle(round, maker, { client: one, relay, server });
-    running.push(await listen(b), await listen(internet.native));
-
-    const clients: Path = { subject: maker, programs: [one, other], from: a, to: await addressOf(b) };
-    const native: Path = { subject: maker, programs: [one, relay], from: a, to: NATIVE };
-    await reach(clients.from, clients.to);
-    await reach(native.from, native.to);
-    const before = await damaged(a) + await damaged(b);
-    await allStreams(round, clients, native, "tcp");
-    if (groups.has("udp")) await datagrams(round, clients);
-    if (groups.has("ping")) await pings(round, clients);
-    if (groups.has("integrity")) await integrity(round, clients, b);
-    if (groups.has("unsegmented")) {
-      await unsegmented(round, () => allStreams(round, clients, native, "unsegmented"));
-    }
-    if (groups.has("tcp")) results.add("damaged", maker, await damaged(a) + await damaged(b) - before);
+    if (groups.has("idle")) await idle(round, stands);
+    const damage = async (): Promise<number[]> => {
+      const found: number[] = [];
+      for (const { clients } of opened) found.push(await damaged(clients.from) + await damaged(clients.receiver));
+      return found;
+    };
+    const before = await damage();
+    await runSteps(round, stands, plainSteps(round));
+    if (groups.has("unsegmented")) await unsegmented(round, stands);
+    const after = await damage();
+    opened.forEach(({ subject }, i) => {
+      if (subject !== "vxlan") results.add("damaged", subject, after[i] - before[i]);
+    });
   } finally {
-    await stopAll(running);
+    await Promise.all(opened.map((stand) => stand.close()));
   }
 }
 
-/** A client of each maker. The first maker's end sends first. */
-export async function throughMixedPair(round: Round, maker: Maker): Promise<void> {
-  const { daemons, internet } = round;
-  const { a, b } = internet;
-  const other: Maker = maker === "ours" ? "debian" : "ours";
-  const subject = maker === "ours" ? "ours-debian" : "debian-ours";
-  const running: Program[] = [];
-  try {
-    round.progress.show(`${subject}: start`);
-    running.push(await daemons.server(other, internet.server));
-    const ends = [await daemons.client(maker, a), await daemons.client(other, b)];
-    running.push(...ends);
-    for (const client of ends) await daemons.qualified(client);
-    running.push(await listen(b));
-    const path: Path = { subject, programs: ends, from: a, to: await addressOf(b) };
-    await reach(path.from, path.to);
-    for (const flows of [1, 4]) {
-      await measure(round, path, `tcp.clients.out.${flows}`, () => tcp(a, path.to, round.seconds, flows));
+/** Time from starting a client to its address, the makers in turn. */
+export async function starts(round: Round, times: number): Promise<void> {
+  const { daemons, makers, progress, results } = round;
+  const servers: Program[] = [];
+  const startOnce = async (maker: Maker): Promise<void> => {
+    const since = performance.now();
+    const client = await daemons.client(maker, worldOf(round, maker).a);
+    try {
+      results.add("start", maker, await daemons.qualified(client, since));
+    } finally {
+      await client.stop();
     }
-    await measure(round, path, "paced", () => udp(a, path.to, round.seconds, PACED.length, PACED.perSecond));
-    await pings(round, path);
-    if (round.groups.has("integrity")) await integrity(round, path, b);
-  } finally {
-    await stopAll(running);
-  }
-}
-
-/** The kernel's own tunnel over the same links: what there is to reach. It has no process to charge. */
-export async function throughVxlan(round: Round): Promise<void> {
-  const { internet, groups, results } = round;
-  if (!await addVxlan(internet)) return results.skip("vxlan", "this kernel has no VXLAN");
-  const running: Program[] = [];
+  };
   try {
-    const path: Path = { subject: "vxlan", programs: [], from: internet.a, to: VXLAN[1] };
-    running.push(await listen(internet.b));
-    await reach(path.from, path.to);
-    if (groups.has("tcp")) await streams(round, path, "tcp.clients", [1, 4]);
-    if (groups.has("udp")) await datagrams(round, path);
-    if (groups.has("ping")) await pings(round, path);
-    if (groups.has("unsegmented")) {
-      await unsegmented(round, () => streams(round, path, "unsegmented.clients", [1, 4]));
-    }
-  } finally {
-    await stopAll(running);
-    await removeVxlan(internet);
-  }
-}
-
-/** Time from starting a client to its address. */
-export async function starts(round: Round, maker: Maker, times: number): Promise<void> {
-  const { daemons, internet } = round;
-  const server = await daemons.server(maker, internet.server);
-  try {
+    for (const maker of makers) servers.push(await daemons.server(maker, worldOf(round, maker).server));
     for (let i = 0; i < times; i++) {
-      round.progress.show(`${maker}: start ${i + 1} of ${times}`);
-      const since = performance.now();
-      const client = await daemons.client(maker, internet.a);
-      try {
-        round.results.add("start", maker, await daemons.qualified(client, since));
-      } finally {
-        await client.stop();
+      for (const maker of makers) {
+        progress.show(`${maker}: start ${i + 1} of ${times}`);
+        await startOnce(maker);
       }
     }
   } finally {
-    await server.stop();
+    await stopAll(servers);
   }
 }
