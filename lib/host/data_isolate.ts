@@ -23,13 +23,17 @@ import {
   SharedState,
   type ToData,
 } from "./messages.ts";
+import type { Probe, ProbeStep } from "./prober.ts";
 
 const log = getLogger(["miredo", "data"]);
 
-/** Wait before a successor starts, milliseconds: nearly none, but a second when one died in the last minute already. */
-const RESTART_DELAY = 50;
-const RESTART_DELAY_AGAIN = 1_000;
-const AGAIN_WINDOW = 60_000;
+/**
+ * Wait before a successor starts, milliseconds: nearly none, then twice as long after each death, so that one that dies at once costs
+ * little. After as long without a death all is forgotten.
+ */
+const RESTART_MINIMUM = 50;
+const RESTART_MAXIMUM = 5_000;
+const RESTART_MEMORY = 60_000;
 
 /** How long a data isolate may take to end in good order, milliseconds. */
 const STOP_TIMEOUT = 100;
@@ -54,6 +58,7 @@ export class DataIsolate implements Disposable {
   #work: { readonly machine: MachineSetup; readonly descriptors: Omit<Descriptors, "wake"> } | undefined;
   #worker: Worker;
   #lastDeath = -Infinity;
+  #restartDelay = RESTART_MINIMUM;
   #loaded = Promise.withResolvers<void>();
   #ready = Promise.withResolvers<void>();
   #stopped: PromiseWithResolvers<void> | undefined;
@@ -62,6 +67,7 @@ export class DataIsolate implements Disposable {
   /** The look under way; one at a time, the others wait for it. */
   #looked: PromiseWithResolvers<MachineView | undefined> | undefined;
   #looks: Promise<unknown> = Promise.resolve();
+  readonly #probes: Map<number, (step: ProbeStep) => void> = new Map();
 
   constructor(options: DataIsolateOptions) {
     this.#options = options;
@@ -133,6 +139,25 @@ export class DataIsolate implements Disposable {
     return look;
   }
 
+  /**
+   * Pings a peer through the machine.
+   * @param onStep told what happens until {@link endProbe}
+   */
+  probe(probe: Probe, onStep: (step: ProbeStep) => void): void {
+    this.#probes.set(probe.id, onStep);
+    this.#post({ type: "probe", probe });
+  }
+
+  /** Ends a probe. */
+  endProbe(id: number): void {
+    if (this.#probes.delete(id)) this.#post({ type: "probe-end", id });
+  }
+
+  /** Probes under way. */
+  get probes(): ReadonlySet<number> {
+    return new Set(this.#probes.keys());
+  }
+
   /** Ends the machine in good order; returns in any case within {@link STOP_TIMEOUT} milliseconds. */
   async stop(): Promise<void> {
     clearTimeout(this.#restart);
@@ -185,6 +210,9 @@ export class DataIsolate implements Disposable {
         this.#offloads = message.offloads;
         this.#ready.resolve();
         break;
+      case "probe":
+        this.#probes.get(message.id)?.(message.step);
+        break;
       case "view":
         this.#looked?.resolve(message.view);
         break;
@@ -225,7 +253,9 @@ export class DataIsolate implements Disposable {
       this.#loaded.reject(new Error(`Cannot load the data isolate: ${reason.split("\n", 1)[0]}`));
       return;
     }
-    const delay = performance.now() - this.#lastDeath < AGAIN_WINDOW ? RESTART_DELAY_AGAIN : RESTART_DELAY;
+    const quiet = performance.now() - this.#lastDeath > RESTART_MEMORY;
+    const delay = quiet ? RESTART_MINIMUM : Math.min(2 * this.#restartDelay, RESTART_MAXIMUM);
+    this.#restartDelay = delay;
     this.#lastDeath = performance.now();
     log.error("Data isolate died", { reason, restartInMs: delay });
     this.#ready = Promise.withResolvers<void>();

@@ -123,15 +123,15 @@ for (const [way, order] of [["throws", THROW], ["says that it failed", SAY_FAILE
   });
 }
 
-Deno.test("the first death costs little, repeated deaths a second each", async () => {
+Deno.test("the first death costs little, each that follows soon twice as much", async () => {
   const delays = await logged("restartInMs", async () => {
     await using scripted = await Scripted.run();
-    for (let death = 1; death <= 2; death++) {
+    for (let death = 1; death <= 4; death++) {
       scripted.order(SAY_FAILED);
       await scripted.until(() => scripted.said.length === 1 + death);
     }
   });
-  assert.deepEqual(delays, [50, 1000]);
+  assert.deepEqual(delays, [50, 100, 200, 400]);
 });
 
 Deno.test("what was remembered is what a successor starts with", async () => {

@@ -18,8 +18,7 @@ import {
 
 const FRAIL = new URL("./frail_main.ts", import.meta.url).pathname;
 
-/** The first costs 50 milliseconds, any other a second. */
-const DEATHS = 2;
+const DEATHS = 3;
 
 rootTest("a client whose data isolate dies amid traffic has the same address and carries on", async () => {
   await using world = await World.open();
