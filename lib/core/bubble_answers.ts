@@ -102,16 +102,14 @@ export class BubbleAnswers {
   }
 
   #answerTeredo(source: number, trailers: Trailers, now: Millis): DropReason | undefined {
-    const { environment, options, identity, entries, traversals, punching, negotiation } = this.#parts;
+    const { environment, options, identity, entries, traversals, negotiation } = this.#parts;
     const { bytes } = environment.memory;
     const { table } = entries;
     if (trailers.alternateMalformed === true && options.traversal.hairpinning) return "malformed";
     const known = table.find(bytes, source);
     if (known >= 0 && table.trusted(known) && table.valid(known, now) && traversals.find(known)?.viaRelay !== true) {
       if (!this.#mayAnswer(table.address(known), table.port(known), now)) return "rate-limited";
-      const traversal = traversals.of(known);
-      punching.learn(traversal, trailers, true);
-      punching.reached(traversal, now);
+      negotiation.respondReached(known, trailers, now);
       return undefined;
     }
     const address = mappedAddressAt(bytes, source), port = mappedPortAt(bytes, source);

@@ -23,6 +23,11 @@ import { TimerHeap } from "./timers.ts";
 export type Stage =
   /** Bubbles are out: `sent` events of a direct and an indirect one. */
   | { readonly kind: "bubbling"; readonly sent: number }
+  /**
+   * The peer is reached, but cannot know our mapping before its nonce came: `sent` indirect bubbles have asked for it since (RFC 6081 6.1
+   * step 6).
+   */
+  | { readonly kind: "awaiting"; readonly sent: number }
   /** Server load reduction solicitations are out, `sent` of them (RFC 6081 5.7). */
   | { readonly kind: "soliciting"; readonly sent: number }
   /** Echo requests are out: `sent` of them, besides `denied` that the limit held back. */

@@ -101,6 +101,7 @@ export class HolePunching {
     echoTests.end(traversal.peer);
     traversal.peerRandomPort = 0;
     traversal.asked = false;
+    traversal.unheard = 0;
     traversal.alternates = [];
     traversal.onPrimary = false;
     table.setSteered(traversal.peer, false);
@@ -144,6 +145,14 @@ export class HolePunching {
     const trailers = [...nonce, randomPortTrailer(traversal.randomPort)];
     traversal.randomUsed = true;
     bubbles.direct(address, ip, peerRandomPort === 0 ? port : peerRandomPort, trailers, traversal.randomSocket);
+  }
+
+  /**
+   * Whether the peer could not tell our packets from forged ones: they come from a mapping that it has never seen, and we have no nonce of
+   * its to prove it with.
+   */
+  isStranger(traversal: Traversal): boolean {
+    return this.#nonces && this.#parts.identity.symmetric && !traversal.asked && !traversal.viaRelay;
   }
 
   /** The indirect bubble to a peer that is not reached yet, or the Echo Test that comes before it (RFC 6081 5.4.4.2, 5.5.4.1). */
@@ -197,7 +206,8 @@ export class HolePunching {
   /** Writes into the entry whether its packets need {@link send}. To be called when that may have changed. */
   steer(traversal: Traversal): void {
     const { table, portMapping } = this.#parts;
-    const steered = this.socketFor(traversal) !== Socket.service || portMapping.steers(traversal);
+    const steered = this.socketFor(traversal) !== Socket.service || portMapping.steers(traversal) ||
+      this.isStranger(traversal);
     table.setSteered(traversal.peer, steered);
   }
 

@@ -37,7 +37,7 @@ import { TokenBucket } from "./limits.ts";
 import type { LocalPeers } from "./local_peers.ts";
 import { type Environment, type Millis, Socket } from "./machine.ts";
 import type { PeerEntries } from "./peer_entries.ts";
-import type { Traversals } from "./traversal.ts";
+import type { Traversal, Traversals } from "./traversal.ts";
 
 /** Wait for an answer to a bubble or an echo request, and least distance of a bubble from the last transmission (RFC 4380 5.2.4, 5.2.6). */
 const ANSWER_WAIT: Millis = 2_000;
@@ -59,6 +59,10 @@ const UNMEETABLE_MEMORY: Millis = 20_000;
 
 /** Server load reduction: solicitations sent before the server is asked again (RFC 6081 5.7.2). */
 const MOST_SOLICITATIONS = 3;
+
+/** Indirect bubbles of a peer that we reach, as it seemed, after which it is taken for deaf, and for how long; ours. */
+const UNHEARD_BUBBLES = 3;
+const DEAF_MEMORY: Millis = 300_000;
 
 /** A peer that was met at a relay within this time is looked for there first; ours. */
 const RELAYED_MEMORY: Millis = 600_000;
@@ -179,6 +183,39 @@ export class Negotiation {
     this.#conversations.timers.set(peer, now + ANSWER_WAIT);
   }
 
+  /** Whether packets for a peer that is reached have to wait all the same. */
+  holds(peer: number): boolean {
+    return this.#conversations.find(peer)?.stage.kind === "awaiting";
+  }
+
+  /** An indirect bubble came from a peer that is reached: it gets a direct one, and what waited for its nonce. */
+  respondReached(peer: number, trailers: Trailers, now: Millis): void {
+    const { traversals, punching, identity } = this.#parts;
+    const traversal = traversals.of(peer);
+    punching.learn(traversal, trailers, true);
+    traversal.asked = true;
+    traversal.unheard++;
+    punching.steer(traversal);
+    if (identity.symmetric && punching.nonces && traversal.unheard >= UNHEARD_BUBBLES) {
+      return this.#giveUpDirect(traversal, now);
+    }
+    punching.reached(traversal, now);
+    const conversation = this.#conversations.find(peer);
+    if (conversation?.stage.kind === "awaiting") this.#release(conversation, now);
+  }
+
+  /** The peer's bubbles reach us, but ours do not reach the peer: there is no direct way. */
+  #giveUpDirect(traversal: Traversal, now: Millis): void {
+    const { peer } = traversal;
+    const { table } = this.#entries;
+    traversal.deafUntil = now + DEAF_MEMORY;
+    table.setTrusted(peer, false);
+    table.setSteered(peer, false);
+    this.#parts.punching.end(traversal);
+    const conversation = this.#conversations.find(peer);
+    if (conversation !== undefined) this.#exhausted(conversation, 0, now);
+  }
+
   /** A trusted peer is to be negotiated with anew, since it moved (RFC 6081 5.4.4.5): an indirect bubble, as soon as allowed. */
   restart(peer: number, now: Millis): void {
     const { table } = this.#entries;
@@ -207,7 +244,8 @@ export class Negotiation {
     const known = this.#entries.table.find(bytes, at + SOURCE_AT);
     let conversation = known < 0 ? undefined : this.#conversations.find(known);
     // A Teredo peer has found a relay while we still look for a direct way.
-    if (conversation?.stage.kind === "bubbling" || conversation?.stage.kind === "soliciting") {
+    const kind = conversation?.stage.kind;
+    if (conversation !== undefined && kind !== "testing" && kind !== "unreachable") {
       if (!this.#mayTest(true, now)) return this.#count("rate-limited");
       const test = drawTest(this.#environment.random);
       conversation.stage = { kind: "testing", sent: 1, denied: 0, test };
@@ -234,8 +272,7 @@ export class Negotiation {
   /** Whether the IPv6 packet of `length` octets at `at`, which came from `peer`, is the reply that its connectivity test waits for. */
   isAwaitedReply(peer: number, at: number, length: number): boolean {
     const stage = this.#conversations.find(peer)?.stage;
-    if (stage === undefined || stage.kind === "bubbling" || stage.kind === "soliciting") return false;
-    if (stage.test === undefined) return false;
+    if (stage?.kind !== "testing" && stage?.kind !== "unreachable" || stage.test === undefined) return false;
     if (!isTestReply(stage.test, this.#environment.memory.bytes, at, length)) return false;
     this.#environment.counters.count("connectivity_tests_passed");
     return true;
@@ -254,14 +291,32 @@ export class Negotiation {
     if (isTeredoPeer) this.#settle(peer, tested, fresh, now);
     else this.#parts.onRelay(address, port, now);
     if (conversation === undefined) return;
-    this.#conversations.close(peer);
+    const traversal = this.#parts.traversals.find(peer);
+    const waits = traversal !== undefined && !tested && this.#parts.punching.isStranger(traversal);
+    if (conversation.stage.kind !== "awaiting") {
+      this.#environment.sink.event({
+        type: "peer-up",
+        peer: conversation.address,
+        endpoint: { address, port },
+        path: tested ? "relay" : this.#pathTo(conversation.address, address, port, now),
+      });
+    }
+    if (waits) {
+      if (conversation.stage.kind === "awaiting") return;
+      conversation.stage = { kind: "awaiting", sent: 0 };
+      this.#conversations.timers.set(peer, now + ANSWER_WAIT);
+      return;
+    }
+    this.#release(conversation, now);
+  }
+
+  /** Ends a conversation whose peer is reached: packets that waited go their ways, in order. */
+  #release(conversation: Conversation, now: Millis): void {
+    const { table } = this.#entries;
     const { memory, sink, counters } = this.#environment;
-    sink.event({
-      type: "peer-up",
-      peer: conversation.address,
-      endpoint: { address, port },
-      path: tested ? "relay" : this.#pathTo(conversation.address, address, port, now),
-    });
+    const { peer } = conversation;
+    const address = table.address(peer), port = table.port(peer);
+    this.#conversations.close(peer);
     if (conversation.outbound.length > 0) {
       this.#entries.table.setLastTransmission(peer, now);
       counters.observe("first_packet_seconds", now - conversation.since);
@@ -285,9 +340,15 @@ export class Negotiation {
     const { options, punching, traversals } = this.#parts;
     if (!isTeredo(table.key(peer), 0)) return this.#beginTest(peer, true, now);
     const traversal = traversals.find(peer);
-    if (options.traversal.relayPaths && traversal !== undefined && now - traversal.relayedAt < RELAYED_MEMORY) {
+    const deaf = traversal !== undefined && now < traversal.deafUntil;
+    if (traversal !== undefined && (deaf || now - traversal.relayedAt < RELAYED_MEMORY)) {
       punching.begin(traversal);
-      return this.#beginTest(peer, true, now);
+      if (options.traversal.relayPaths) return this.#beginTest(peer, true, now);
+      if (deaf) {
+        const conversation = this.#conversations.open(peer, { kind: "bubbling", sent: 0 }, true, now);
+        if (conversation !== undefined) this.#fail(conversation, 0, undefined, now);
+        return conversation;
+      }
     }
     if (table.trusted(peer) && options.traversal.serverLoadReduction) {
       const conversation = this.#conversations.open(peer, { kind: "soliciting", sent: 0 }, true, now);
@@ -352,6 +413,9 @@ export class Negotiation {
         if (stage.sent < SENDS_PER_ATTEMPT) this.#bubble(conversation, stage.sent, now);
         else this.#exhausted(conversation, stage.sent, now);
         return;
+      case "awaiting":
+        this.#await(conversation, stage.sent, now);
+        return;
       case "soliciting":
         this.#solicit(conversation, stage.sent, now);
         return;
@@ -394,6 +458,20 @@ export class Negotiation {
       punching.direct(traversal, []);
       punching.indirect(traversal, now);
     }
+  }
+
+  /** The nonce of a peer that is reached did not come: another indirect bubble asks for it; or the packets go without. */
+  #await(conversation: Conversation, sent: number, now: Millis): void {
+    const { peer } = conversation;
+    const { table } = this.#entries;
+    const { traversals, punching } = this.#parts;
+    const lastTransmission = table.lastTransmission(peer);
+    if (sent + 1 >= SENDS_PER_ATTEMPT) return this.#release(conversation, now);
+    conversation.stage = { kind: "awaiting", sent: sent + 1 };
+    this.#conversations.timers.set(peer, now + ANSWER_WAIT);
+    if (!this.#mayBubble(peer, now)) return;
+    this.#countBubble(peer, lastTransmission, now);
+    punching.indirect(traversals.of(peer), now);
   }
 
   /** Whether the two rules let a bubble go to `peer` now (RFC 4380 5.2.6). */

@@ -21,7 +21,7 @@
 import { equalBytes } from "../wire/bytes.ts";
 import { isBubble } from "../wire/bubble.ts";
 import { Datagram } from "../wire/encapsulation.ts";
-import { DISCOVERY_ADDRESS, type Ipv4, isDirectedBroadcast, isUnicast } from "../wire/ipv4.ts";
+import { DISCOVERY_ADDRESS, type Endpoint, type Ipv4, isDirectedBroadcast, isUnicast } from "../wire/ipv4.ts";
 import { addressAt, DESTINATION_AT, SOURCE_AT } from "../wire/ipv6.ts";
 import { isGlobalScope, isLinkLocal, isLoopback, isMulticast, isUnspecified } from "../wire/ipv6_address.ts";
 import { isTeredo, mappedAddressAt, mappedPortAt, serverAt, TEREDO_PORT } from "../wire/teredo_address.ts";
@@ -206,6 +206,7 @@ export class Reception {
       }
       const entry = peer >= 0 ? peer : entries.make(bytes, source, now);
       if (entry < 0) return this.#drop("peer-table-full");
+      if (bubble && this.#isDeaf(entry, now)) return this.#drop("unproven-peer");
       if (!this.#arrive(entry, socket, false, now)) return;
       negotiation.establish(entry, address, port, false, now);
       if (bubble) this.#consumeBubble(entry, trailers, now);
@@ -240,6 +241,12 @@ export class Reception {
     // From inside our own NAT the source is a private one.
     return options.traversal.hairpinning && port !== 0 && isUnicast(address) &&
       !isDirectedBroadcast(address, options.subnets);
+  }
+
+  /** Whether the peer was found not to hear us: its bubbles say nothing new, only data would. */
+  #isDeaf(peer: number, now: Millis): boolean {
+    const traversal = this.#parts.traversals.find(peer);
+    return traversal !== undefined && now < traversal.deafUntil;
   }
 
   /** A direct bubble came from elsewhere than its address says (RFC 6081 5.3.4.1). That alone proves nothing. */
@@ -298,7 +305,9 @@ export class Reception {
     const { bytes } = this.#environment.memory;
     const { ipv6At, ipv6Length } = datagram;
     if (isBubble(bytes, ipv6At)) return this.#drop("spoofed-source");
-    if (fromServer && relayPaths.isRequest(bytes, datagram)) return this.#dropIf(relayPaths.answer(datagram, now));
+    if (fromServer && relayPaths.isRequest(bytes, datagram)) {
+      return this.#dropIf(relayPaths.answer(datagram, this.#relayTo(peer, now), now));
+    }
     if (!relayPaths.isKnown(address, port) || !this.#wantsRelay(peer, address, port, now)) {
       return this.#drop("spoofed-source");
     }
@@ -308,6 +317,14 @@ export class Reception {
       hostFault(bytes, ipv6At, ipv6Length);
     if (fault !== undefined) return this.#drop(fault);
     negotiation.prove(ipv6At, ipv6Length, address, port, now);
+  }
+
+  /** The relay over which we reach the peer already. */
+  #relayTo(peer: number, now: Millis): Endpoint | undefined {
+    const table = this.#table;
+    if (peer < 0 || !table.trusted(peer) || !table.valid(peer, now)) return undefined;
+    if (this.#parts.traversals.find(peer)?.viaRelay !== true) return undefined;
+    return { address: table.address(peer), port: table.port(peer) };
   }
 
   /** A direct way is better than any relay; of two relays both sides take the one with the lower endpoint, so that they agree. */

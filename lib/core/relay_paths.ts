@@ -13,7 +13,7 @@
 
 import type { Datagram } from "../wire/encapsulation.ts";
 import { BUBBLE_HOP_LIMIT } from "../wire/bubble.ts";
-import { ICMPV6_ECHO_REQUEST, icmpv6Type, parseEcho, writeEcho } from "../wire/icmpv6.ts";
+import { type Echo, ICMPV6_ECHO_REQUEST, icmpv6Type, parseEcho, writeEcho } from "../wire/icmpv6.ts";
 import type { Endpoint, Ipv4 } from "../wire/ipv4.ts";
 import { isTeredo, mappedAddressAt } from "../wire/teredo_address.ts";
 import type { TraversalOptions } from "./client_options.ts";
@@ -34,6 +34,10 @@ const MOST_RELAYS = 8;
 /** A relay is tried for so long after a native node answered through it. */
 const RELAY_LIFETIME: Millis = 600_000;
 
+/** Requests that wait for a relay to be found, and how long: their sender repeats them every 2 s. */
+const MOST_WAITING = 8;
+const WAITING_LIFETIME: Millis = 2_000;
+
 /** After so long it is looked for anew, where we know whom to ask. */
 const RELAY_FRESH: Millis = 60_000;
 
@@ -45,6 +49,8 @@ export class RelayPaths {
   readonly #probe: (now: Millis) => void;
   readonly #perSource: SourceLimiter;
   readonly #total = new TokenBucket(ANSWERS_TOTAL, ANSWERS_TOTAL);
+  /** Requests that came before a relay was found. */
+  #waiting: readonly { readonly request: Echo; readonly since: Millis }[] = [];
   /** The last one is the newest. */
   #relays: readonly { readonly endpoint: Endpoint; readonly heard: Millis }[] = [];
 
@@ -67,6 +73,11 @@ export class RelayPaths {
     if (!this.#options.relayPaths) return;
     const others = this.#relays.filter(({ endpoint }) => endpoint.address !== address || endpoint.port !== port);
     this.#relays = [...others, { endpoint: { address, port }, heard: now }].slice(-MOST_RELAYS);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { request, since } of waiting) {
+      if (now - since < WAITING_LIFETIME) this.#reply(request, { address, port });
+    }
   }
 
   /** Whether packets of Teredo peers may come from there. */
@@ -84,35 +95,38 @@ export class RelayPaths {
 
   /**
    * Answers an echo request of a Teredo peer that came through our server.
+   * @param reached the relay over which we reach the peer already
    * @returns why not, or undefined
    */
-  answer(datagram: Datagram, now: Millis): DropReason | undefined {
-    const { memory, sink } = this.#environment;
+  answer(datagram: Datagram, reached: Endpoint | undefined, now: Millis): DropReason | undefined {
+    const { memory } = this.#environment;
     const request = parseEcho(memory.bytes, datagram.ipv6At, datagram.ipv6Length);
     if (request === undefined || request.reply || !isTeredo(request.source, 0)) return "malformed";
     if (!this.#perSource.take(mappedAddressAt(request.source, 0), now) || !this.#total.take(now)) return "rate-limited";
-    const relay = this.#current(now);
-    if (relay === undefined) return "unproven-peer";
-    const length = writeEcho(
-      {
-        source: this.#identity.address,
-        destination: request.source,
-        hopLimit: BUBBLE_HOP_LIMIT,
-        reply: true,
-        identifier: request.identifier,
-        sequence: request.sequence,
-        data: request.data,
-      },
-      memory.bytes,
-      memory.scratch,
-    );
-    sink.sendUdp(Socket.service, memory.scratch, length, relay.address, relay.port);
+    const relay = reached ?? this.#current(now);
+    if (relay !== undefined) this.#reply(request, relay);
+    else if (this.#options.relayProbe === undefined) return "unproven-peer";
+    else this.#waiting = [...this.#waiting, { request, since: now }].slice(-MOST_WAITING);
     return undefined;
   }
 
   /** Forgets the relays that were found: the own address is another. */
   clear(): void {
     this.#relays = [];
+    this.#waiting = [];
+  }
+
+  #reply(request: Echo, relay: Endpoint): void {
+    const { memory, sink } = this.#environment;
+    const reply = {
+      ...request,
+      source: this.#identity.address,
+      destination: request.source,
+      hopLimit: BUBBLE_HOP_LIMIT,
+      reply: true,
+    };
+    const length = writeEcho(reply, memory.bytes, memory.scratch);
+    sink.sendUdp(Socket.service, memory.scratch, length, relay.address, relay.port);
   }
 
   /** The relay to answer over; a search is begun where that helps. */

@@ -76,7 +76,7 @@ export class Transmission {
     const peer = table.find(bytes, at + DESTINATION_AT);
     if (peer >= 0 && table.trusted(peer) && table.valid(peer, now)) {
       table.setLastTransmission(peer, now);
-      if (table.steered(peer)) return this.#parts.punching.send(peer, at, length, now);
+      if (table.steered(peer)) return this.#sendSteered(peer, at, length, now);
       sink.sendUdp(Socket.service, at, length, table.address(peer), table.port(peer));
       return;
     }
@@ -94,9 +94,17 @@ export class Transmission {
     const peer = table.find(bytes, at + DESTINATION_AT);
     if (peer < 0 || !table.trusted(peer) || !table.valid(peer, now)) return false;
     table.setLastTransmission(peer, now);
+    if (table.steered(peer) && this.#parts.negotiation.holds(peer)) return false;
     if (table.steered(peer)) this.#parts.punching.send(peer, at, length, now);
     else sink.sendUdp(Socket.service, at, length, table.address(peer), table.port(peer));
     return true;
+  }
+
+  /** Case 1 of the few peers whose packets leave another way (RFC 6081), or wait for the peer's nonce. */
+  #sendSteered(peer: number, at: number, length: number, now: Millis): void {
+    const { punching, negotiation } = this.#parts;
+    if (negotiation.holds(peer)) negotiation.send(peer, at, length, now);
+    else punching.send(peer, at, length, now);
   }
 
   /** Cases 2 to 5. */

@@ -30,6 +30,10 @@ export interface Traversal {
   nonceReceived: number;
   /** An indirect bubble came from the peer since the negotiation began. */
   asked: boolean;
+  /** Indirect bubbles that came although we reach the peer, as it seemed: it does not hear us. */
+  unheard: number;
+  /** Until then the peer is known not to hear us directly, although we hear it. */
+  deafUntil: Millis;
   /** Direct bubbles of the peer come from elsewhere than its address says (RFC 6081 5.3.1). */
   symmetricPeer: boolean;
   /** Further endpoints that the peer named in its last indirect bubble (RFC 6081 5.6.1). */
@@ -93,6 +97,8 @@ export class Traversals {
       nonceSent: 0,
       nonceReceived: 0,
       asked: false,
+      unheard: 0,
+      deafUntil: -Infinity,
       symmetricPeer: false,
       alternates: [],
       randomPort: 0,

@@ -145,6 +145,8 @@ export class Nat {
   readonly #byInternal = new Map<number, Map<number, Mapping>>();
   /** External endpoint (and protocol) -> mappings; more than one only with port overloading. */
   readonly #byExternal = new Map<number, Mapping[]>();
+  /** Inside endpoint (and protocol) -> reserved port that its first mapping takes too. */
+  readonly #shared = new Map<number, number>();
   /** Inside address -> external address, for paired pooling. */
   readonly #pairs = new Map<Ipv4, Ipv4>();
 
@@ -233,10 +235,12 @@ export class Nat {
   /**
    * Reserves an external port for an inside endpoint, as a user or UPnP does: open to everybody, for ever.
    * Packets that go out use it too when the mapping is endpoint-independent; a symmetric NAT makes mappings beside it.
+   * @param shared a symmetric NAT uses the reserved port for the first destination too (6081 3.2)
    */
-  forward(protocol: number, externalPort: number, internal: Endpoint): void {
+  forward(protocol: number, externalPort: number, internal: Endpoint, shared: boolean = false): void {
     const external = { address: this.#externalAddressFor(internal.address), port: externalPort };
     this.#add({ protocol, internal, external, remote: 0, fixed: true, lastUse: 0, sessions: new Map() });
+    if (shared) this.#shared.set(protocolKey(protocol, internal), externalPort);
   }
 
   /** Power cycle: every mapping is gone, numbering starts elsewhere, and the external addresses may be new. */
@@ -244,6 +248,7 @@ export class Nat {
     this.#byInternal.clear();
     this.#byExternal.clear();
     this.#pairs.clear();
+    this.#shared.clear();
     this.#addresses = addresses;
     this.#nextPort = this.#random.integer(FIRST_PORT, LAST_PORT);
   }
@@ -277,7 +282,8 @@ export class Nat {
     if (stale !== undefined && !stale.fixed) this.#remove(stale);
     const address = this.#externalAddressFor(source.address);
     const remote = remoteKey(this.#mapping, destination);
-    const port = this.#choosePort(protocol, address, source.port, remote, now);
+    const port = this.#sharedPort(protocol, source, address, now) ??
+      this.#choosePort(protocol, address, source.port, remote, now);
     if (port === undefined) return undefined;
     const mapping: Mapping = {
       protocol,
@@ -299,6 +305,14 @@ export class Nat {
     const paired = this.#pairs.get(internal) ?? any();
     this.#pairs.set(internal, paired);
     return paired;
+  }
+
+  /** The reserved port of an inside endpoint while no other destination has it. */
+  #sharedPort(protocol: number, internal: Endpoint, address: Ipv4, now: Millis): number | undefined {
+    const port = this.#shared.get(protocolKey(protocol, internal));
+    if (port === undefined) return undefined;
+    const taken = this.#byExternal.get(protocolKey(protocol, { address, port })) ?? [];
+    return taken.some((mapping) => !mapping.fixed && this.#isAlive(mapping, now)) ? undefined : port;
   }
 
   #choosePort(protocol: number, address: Ipv4, wanted: number, remote: number, now: Millis): number | undefined {

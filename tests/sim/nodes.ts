@@ -170,6 +170,15 @@ export const NO_TRAVERSAL: TraversalOptions = {
   localAddresses: [],
 };
 
+/** All ways that a client knows, but for a relay of its own. */
+export const FULL_TRAVERSAL: TraversalOptions = {
+  ...NO_TRAVERSAL,
+  portPreserving: true,
+  sequential: true,
+  hairpinning: true,
+  serverLoadReduction: true,
+};
+
 /** What scenarios rarely change about a client. */
 const CLIENT_DEFAULTS: Omit<ClientOptions, "localEndpoint" | "subnets"> = {
   refreshInterval: 30_000,
@@ -266,6 +275,12 @@ export class ClientNode {
   /** Ends the service. */
   stop(): void {
     this.#node.machine.stop(this.#node.network.now);
+    this.#node.rearm();
+  }
+
+  /** Tells the client of a port mapping that the host got from its NAT. */
+  portMapping(endpoint: Endpoint | undefined): void {
+    this.#node.machine.portMapping(endpoint, this.#node.network.now);
     this.#node.rearm();
   }
 

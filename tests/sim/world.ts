@@ -12,6 +12,7 @@ import type { ClientOptions } from "../../lib/core/client_options.ts";
 import type { Millis } from "../../lib/core/machine.ts";
 import type { RelayOptions } from "../../lib/core/relay.ts";
 import type { ServerOptions } from "../../lib/core/server.ts";
+import type { Endpoint } from "../../lib/wire/ipv4.ts";
 import type { LinkOptions } from "./link.ts";
 import { NAT_KINDS, type NatKind, type NatOptions, Protocol } from "./nat.ts";
 import type { Datagram, NatBox, Network } from "./network.ts";
@@ -23,6 +24,8 @@ export const SERVER = { primary: 0xc0000201, secondary: 0xc0000202 } as const;
 export const RELAY = 0xc0000209;
 /** 198.51.100.0: each NAT takes one address from here on. */
 const NAT_NETWORK = 0xc6336400;
+/** Distance of further addresses of one NAT. */
+const POOL_STRIDE = 64;
 /** 10.0.0.0: each LAN takes a /24 from here on. */
 const LAN_NETWORK = 0x0a000000;
 
@@ -55,6 +58,8 @@ export interface WorldOptions {
 export interface Home {
   readonly client: ClientNode;
   readonly box: NatBox;
+  /** Where the client's service port is bound. */
+  readonly local: Endpoint;
 }
 
 /** Server, relay, IPv6 host, and as many homes as wanted. */
@@ -86,17 +91,23 @@ export class World {
     this.native = new NativeNode(network, "native", "2001:db8::1", link);
   }
 
-  /** A client behind a NAT of its own. */
-  home(name: string, kind: NatKind | PlainKind | Partial<NatOptions>, client: Partial<ClientOptions> = {}): Home {
+  /** A client behind a NAT of its own. @param pool external addresses of the NAT besides the first */
+  home(
+    name: string,
+    kind: NatKind | PlainKind | Partial<NatOptions>,
+    client: Partial<ClientOptions> = {},
+    pool: number = 0,
+  ): Home {
     const number = ++this.#homes;
     const zone = this.network.zone(`${name}-lan`, { address: LAN_NETWORK + number * 256, prefixLength: 24 });
     const model = typeof kind !== "string" ? kind : NAT_KINDS[kind === "reserved-port" ? "port-restricted" : kind];
-    const addresses = [NAT_NETWORK + number];
+    const addresses = Array.from({ length: 1 + pool }, (_, i) => NAT_NETWORK + number + POOL_STRIDE * i);
     const box = this.network.nat(`${name}-nat`, zone, this.network.internet, { addresses, ...model }, this.#link);
     const address = LAN_NETWORK + number * 256 + 2;
     const port = 30_000 + number;
     if (kind === "reserved-port") box.nat.forward(Protocol.udp, port, { address, port });
-    return { client: new ClientNode(this.network, name, { zone, address, port, client }), box };
+    const local = { address, port };
+    return { client: new ClientNode(this.network, name, { zone, ...local, client }), box, local };
   }
 
   /** Qualifies clients one after another. @throws Error when one does not within a minute */

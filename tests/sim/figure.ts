@@ -1,0 +1,166 @@
+/**
+ * The nine kinds of NAT of RFC 6081 figure 1, what the figure says of each pair, and a run of one pair.
+ *
+ * ```
+ *   initiator ─ NAT of one kind ─┐
+ *                                ├─ internet, with faults as wanted ─ server, relay, IPv6 host
+ *   peer ────── NAT of another ──┘
+ * ```
+ */
+
+import type { ClientOptions, TraversalOptions } from "../../lib/core/client_options.ts";
+import type { Millis } from "../../lib/core/machine.ts";
+import { isTeredo } from "../../lib/wire/teredo_address.ts";
+import type { LinkOptions } from "./link.ts";
+import { NAT_KINDS, type NatOptions, Protocol } from "./nat.ts";
+import { Network } from "./network.ts";
+import { FULL_TRAVERSAL } from "./nodes.ts";
+import type { Ping } from "./stack.ts";
+import { type Home, World } from "./world.ts";
+
+/** A kind of NAT. */
+export interface FigureKind {
+  readonly nat: Partial<NatOptions>;
+  /** The client's service port is reserved: with UPnP. `shared`: the NAT uses it for the first destination. */
+  readonly reserved?: "reserved" | "shared";
+  /** External addresses besides the first. */
+  readonly pool?: number;
+}
+
+/** In the order of the figure. */
+export const FIGURE_KINDS = {
+  "cone": { nat: NAT_KINDS.cone },
+  "address-restricted": { nat: NAT_KINDS["address-restricted"] },
+  "port-restricted": { nat: NAT_KINDS["port-restricted"] },
+  "UPnP port-restricted": { nat: NAT_KINDS["port-restricted"], reserved: "reserved" },
+  "UPnP symmetric": { nat: NAT_KINDS.symmetric, reserved: "shared" },
+  "port-preserving": { nat: { ...NAT_KINDS.symmetric, ports: { kind: "preserving" } } },
+  "sequential": { nat: { ...NAT_KINDS.symmetric, ports: { kind: "sequential", step: 1 } } },
+  "symmetric": { nat: NAT_KINDS.symmetric },
+  "address-symmetric": { nat: { ...NAT_KINDS.symmetric, pooling: "arbitrary" }, pool: 3 },
+} as const satisfies Record<string, FigureKind>;
+
+export type FigureKindName = keyof typeof FIGURE_KINDS;
+
+export const FIGURE_NAMES: readonly FigureKindName[] = [
+  "cone",
+  "address-restricted",
+  "port-restricted",
+  "UPnP port-restricted",
+  "UPnP symmetric",
+  "port-preserving",
+  "sequential",
+  "symmetric",
+  "address-symmetric",
+];
+
+/** RFC 6081 figure 1: initiator in rows. Y: plain RFC 4380; other letters: extensions; "-": no way. */
+const FIGURE = `
+Y   Y   Y      Y   S    S     S     S  S
+Y   Y   Y      Y   S    S     S     S  -
+Y   Y   Y      Y   -    S+PP  S+SS  -  -
+Y   Y   Y      Y   S+U  -     -     -  -
+S   S   -      S+U S+U  -     -     -  -
+S   S   S+PP   -   -    S+PP  S+SS  -  -
+S   S   S+SS   -   -    -     -     -  -
+S   S   -      -   -    -     -     -  -
+S   -   -      -   -    -     -     -  -
+`;
+
+const CELLS: readonly (readonly string[])[] = FIGURE.trim().split("\n").map((row) => row.trim().split(/\s+/));
+
+/** What the figure says of a pair. */
+export function figureCell(initiator: FigureKindName, peer: FigureKindName): string {
+  return CELLS[FIGURE_NAMES.indexOf(initiator)][FIGURE_NAMES.indexOf(peer)];
+}
+
+/** Pairs of kinds, the six of Miredo's measurement, that the C implementation connects (either direction). */
+export const SIX: readonly FigureKindName[] = [
+  "cone",
+  "address-restricted",
+  "port-restricted",
+  "port-preserving",
+  "sequential",
+  "symmetric",
+];
+
+/** How a run differs from the usual. */
+export interface RunOptions {
+  readonly link?: LinkOptions;
+  /** Lifetime of idle mappings. */
+  readonly lifetime?: Millis;
+  readonly traversal?: Partial<TraversalOptions>;
+  readonly client?: Partial<ClientOptions>;
+  /** How long the initiator goes on pinging, once a second. */
+  readonly patience: Millis;
+}
+
+/** What became of a pair. */
+export interface PairResult {
+  /** Milliseconds from the first ping sent to the first answered; undefined: none was. */
+  readonly answered: Millis | undefined;
+  readonly path: "direct" | "local" | "relay" | undefined;
+  /** The very first ping: answered, or told unreachable, after so long. */
+  readonly first: Ping;
+}
+
+/** A home behind a NAT of a kind of the figure. */
+export function figureHome(
+  world: World,
+  name: string,
+  kind: FigureKind,
+  lifetime: Millis | undefined,
+  client: Partial<ClientOptions>,
+): Home {
+  const home = world.home(name, lifetime === undefined ? kind.nat : { ...kind.nat, lifetime }, client, kind.pool ?? 0);
+  if (kind.reserved !== undefined) {
+    home.box.nat.forward(Protocol.udp, home.local.port, home.local, kind.reserved === "shared");
+    home.client.portMapping({ address: home.box.nat.addresses[0], port: home.local.port });
+  }
+  return home;
+}
+
+/** The world of a pair: relay and clients know all ways unless `options` says otherwise. */
+export function pairWorld(
+  network: Network,
+  initiator: FigureKind,
+  peer: FigureKind,
+  options: RunOptions,
+): { readonly world: World; readonly alice: Home; readonly bob: Home } {
+  const relay = { symmetricClients: true, betweenClients: true };
+  const world = new World(network, { relay, ...(options.link === undefined ? {} : { link: options.link }) });
+  const client = {
+    symmetricNatSupport: true,
+    traversal: { ...FULL_TRAVERSAL, relayProbe: world.native.address, ...options.traversal },
+    ...options.client,
+  };
+  const alice = figureHome(world, "alice", initiator, options.lifetime, client);
+  const bob = figureHome(world, "bob", peer, options.lifetime, client);
+  return { world, alice, bob };
+}
+
+/** Runs one pair: the initiator pings until it is answered or its patience is over. */
+export function runPair(
+  network: Network,
+  initiator: FigureKind,
+  peer: FigureKind,
+  options: RunOptions,
+): PairResult & { readonly world: World; readonly alice: Home; readonly bob: Home } {
+  const { world, alice, bob } = pairWorld(network, initiator, peer, options);
+  for (const { client } of [alice, bob]) {
+    // With losses a qualification can take several attempts.
+    if (client.qualify(world.server.addresses, 600_000) === undefined) {
+      throw new Error(`${client.host.name} did not qualify`);
+    }
+  }
+  const start = network.now;
+  const pings: Ping[] = [];
+  const isAnswered = () => pings.some(({ repliedAt }) => repliedAt !== undefined);
+  while (network.now - start < options.patience && !isAnswered()) {
+    if (alice.client.qualified && bob.client.qualified) pings.push(alice.client.stack.ping(bob.client.address));
+    world.runUntil(isAnswered, 1000);
+  }
+  const answered = isAnswered() ? network.now - start : undefined;
+  const up = alice.client.eventsOf("peer-up").findLast((event) => isTeredo(event.peer, 0));
+  return { answered, path: answered === undefined ? undefined : up?.path, first: pings[0], world, alice, bob };
+}
