@@ -79,13 +79,10 @@ export interface StartOptions {
   readonly interface?: string;
 }
 
-/** Waits until an interface of the host has a global IPv6 address. */
+/** Waits until an interface of the host has a global IPv6 address, and the default route that is set after it. */
 async function globalAddress(child: Child, host: LabHost, name: string, limit: Millis): Promise<string> {
-  return await child.whileRunning(
-    `a global IPv6 address on "${name}" of ${host.name}`,
-    () => host.globalIpv6(name),
-    limit,
-  );
+  const ready = () => routeTo(host, name, 0) ? host.globalIpv6(name) : undefined;
+  return await child.whileRunning(`a global IPv6 address and default route on "${name}" of ${host.name}`, ready, limit);
 }
 
 /** Starts our client without waiting for anything. */
@@ -145,7 +142,7 @@ export async function startDebianClient(host: LabHost, server: string): Promise<
 export async function startDebianRelay(host: LabHost, address: string): Promise<Daemon> {
   const lines = [`InterfaceName ${DEFAULT_INTERFACE}`, "RelayType relay", "Prefix 2001:0::", `BindAddress ${address}`];
   const child = await startDebian(host, DEBIAN_CLIENT, lines, "miredo");
-  await child.whileRunning(`the route of the relay on ${host.name}`, () => routeTo(host, DEFAULT_INTERFACE));
+  await child.whileRunning(`the route of the relay on ${host.name}`, () => routeTo(host, DEFAULT_INTERFACE, 32));
   return { child, host, startup: performance.now() - child.startedAt };
 }
 
@@ -165,12 +162,13 @@ export async function startDebianServer(host: LabHost, primary: string, secondar
   return { child, host, startup: performance.now() - child.startedAt };
 }
 
-/** True when an IPv6 route of more than link scope leads to an interface of the host. */
-function routeTo(host: LabHost, name: string): true | undefined {
+/** True when an IPv6 route leads to an interface of the host: the default route, or the one to a Teredo prefix. */
+function routeTo(host: LabHost, name: string, prefixLength: 0 | 32): true | undefined {
   return host.netlink((netlink) => {
     const index = netlink.linkIndex(name);
     const found = netlink.routes({ family: 6 }).some((route) =>
-      route.index === index && route.prefixLength === 32 && route.destination[0] === 0x20
+      route.index === index && route.prefixLength === prefixLength &&
+      (prefixLength === 0 || route.destination[0] === 0x20)
     );
     return found ? true : undefined;
   });
