@@ -26,7 +26,7 @@ const OLD_PREFIX = 0x3ffe831f;
 const LABEL_WIDTH = 16;
 
 /** An argument that must be an IPv6 address. */
-function ipv6Argument(): ValueParser<"sync", Ipv6> {
+export function ipv6Argument(): ValueParser<"sync", Ipv6> {
   return {
     mode: "sync",
     metavar: "ADDRESS",

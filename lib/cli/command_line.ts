@@ -12,6 +12,7 @@ import { configCommand, runConfigCheck, runConfigExample, runConfigShow } from "
 import { ExitCode } from "./exit_code.ts";
 import { answer, say } from "./output.ts";
 import { metricsCommand, runMetrics } from "./metrics.ts";
+import { pingCommand, runPing } from "./ping.ts";
 import { relayCommand, runRelay } from "./relay.ts";
 import { runServer, serverCommand } from "./server.ts";
 import { runStatus, statusCommand } from "./status.ts";
@@ -23,6 +24,7 @@ const commands = or(
   relayCommand,
   serverCommand,
   statusCommand,
+  pingCommand,
   waitCommand,
   metricsCommand,
   addressCommand,
@@ -144,6 +146,8 @@ function runCommand(parsed: Command): number | Promise<number> {
       return runServer(parsed);
     case "status":
       return runStatus(parsed);
+    case "ping":
+      return runPing(parsed);
     case "wait":
       return runWait(parsed);
     case "metrics":

@@ -1,14 +1,14 @@
 /** `miredo wait`: until the daemon gives service. For boot scripts and tests. */
 
 import { merge, object } from "@optique/core/constructs";
-import { type Message, message, value } from "@optique/core/message";
+import { message } from "@optique/core/message";
 import { withDefault } from "@optique/core/modifiers";
 import { command, constant, option } from "@optique/core/primitives";
-import type { ValueParser } from "@optique/core/valueparser";
 import type { DaemonState, Status } from "../control/status.ts";
 import { duration } from "../control/words.ts";
 import { NotRunning } from "../host/control_client.ts";
 import { askStatus, connectAll, type DaemonArguments, daemonOptions } from "./daemons.ts";
+import { durationValue } from "./duration.ts";
 import { ExitCode } from "./exit_code.ts";
 import { say } from "./output.ts";
 
@@ -18,31 +18,6 @@ const ASK_EVERY = 200;
 
 /** States in which a daemon gives the service it is for. */
 const READY: readonly DaemonState[] = ["qualified", "relaying", "serving"];
-
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000 };
-
-/** Reads `30s`, `500ms`, `2m` or `30` (seconds). @returns milliseconds, or undefined */
-export function parseDuration(text: string): number | undefined {
-  const parts = /^(\d+(?:\.\d+)?)(ms|s|m|min|h)?$/.exec(text);
-  return parts === null ? undefined : Number(parts[1]) * UNITS[parts[2] ?? "s"];
-}
-
-/** An option that takes a duration, milliseconds. */
-export function durationValue(): ValueParser<"sync", number> {
-  const wrong = (input: string): Message => message`${value(input)} is no duration, allowed: 500ms, 30s, 2m, 1h`;
-  return {
-    mode: "sync",
-    metavar: "DURATION",
-    placeholder: 0,
-    parse(input) {
-      const milliseconds = parseDuration(input);
-      return milliseconds === undefined
-        ? { success: false, error: wrong(input) }
-        : { success: true, value: milliseconds };
-    },
-    format: (milliseconds) => `${milliseconds / 1000}s`,
-  };
-}
 
 export const waitCommand = command(
   "wait",

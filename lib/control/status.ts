@@ -70,6 +70,8 @@ export interface NatStatus {
   /** Another mapping for each destination: a symmetric NAT. */
   readonly mapping_varies: Finding;
   readonly port_preserved: Finding;
+  /** How it numbers the ports of new mappings. */
+  readonly port_numbering: "preserving" | "sequential" | "random" | "not checked";
   /** Packets come in from endpoints that were never written to. */
   readonly filtering_open: Finding;
   readonly hairpin: Finding;

@@ -93,6 +93,7 @@ function natText(nat: NatStatus): string {
   return [
     words(nat.mapping_varies, "mapping varies by destination (symmetric)", "mapping is the same for all", "mapping"),
     words(nat.port_preserved, "keeps the port", "changes the port", "port"),
+    ...(nat.port_preserved === "no" && nat.port_numbering !== "not checked" ? [`${nat.port_numbering} ports`] : []),
     words(nat.filtering_open, "lets strangers in", "keeps strangers out", "filtering"),
     words(nat.hairpin, "hairpins", "does not hairpin", "hairpin"),
   ].join(", ");

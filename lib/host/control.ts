@@ -11,6 +11,7 @@ import { close } from "../../ffi/io.ts";
 import { listenTcp } from "../../ffi/stream.ts";
 import { formatMetrics } from "../control/metrics.ts";
 import { type Request, RequestError } from "../control/protocol.ts";
+import { ping } from "./ping.ts";
 import { parseIpv4 } from "../wire/ipv4.ts";
 import { parseIpv6 } from "../wire/ipv6_address.ts";
 import { writeU32 } from "../wire/bytes.ts";
@@ -96,10 +97,16 @@ async function* answerRequest(monitor: Monitor, { method, params }: Request): As
       yield { result: await monitor.status() };
       return;
     }
+    case "ping":
+      yield* ping(monitor, params);
+      return;
     case "metrics":
       yield { result: formatMetrics(await monitor.status()) };
       return;
     default:
-      throw new RequestError("unknown-method", `Cannot do ${JSON.stringify(method)}: status and metrics are known`);
+      throw new RequestError(
+        "unknown-method",
+        `Cannot do ${JSON.stringify(method)}: status, ping and metrics are known`,
+      );
   }
 }

@@ -37,6 +37,7 @@ import {
   type ToData,
 } from "./messages.ts";
 import { Outbox } from "./outbox.ts";
+import { type Probe, Prober, type ProbeStep } from "./prober.ts";
 import { negotiateTunOffload } from "./tun_offload.ts";
 import { TunPort } from "./tun_port.ts";
 import { UdpPort } from "./udp_port.ts";
@@ -67,6 +68,7 @@ export class DataPath implements Sink {
   readonly #machine: Machine;
   readonly #client: Client | undefined;
   readonly #viewer: MachineViewer;
+  readonly #prober: Prober;
   /** Descriptor of each local socket, by socket number; -1 = none. */
   readonly #sockets = new Int32Array(SOCKET_COUNT).fill(-1);
   /** Sockets to look at: one more than the highest in use. */
@@ -79,8 +81,15 @@ export class DataPath implements Sink {
   /** What the kernel does in bulk for this path. */
   readonly offloads: Offloads;
 
-  /** @param emit takes the machine's events */
-  constructor(setup: Extract<ToData, { type: "setup" }>, emit: (event: MachineEvent) => void) {
+  /**
+   * @param emit takes the machine's events
+   * @param tell takes what probes find out
+   */
+  constructor(
+    setup: Extract<ToData, { type: "setup" }>,
+    emit: (event: MachineEvent) => void,
+    tell: (probe: number, step: ProbeStep) => void,
+  ) {
     this.#emit = emit;
     this.#descriptors = setup.descriptors;
     this.#shared = new SharedState(setup.shared);
@@ -99,6 +108,7 @@ export class DataPath implements Sink {
     this.#outbox = new Outbox(arena, this.#counters, this.offloads.udpSegmentation);
     this.#udp = new UdpPort(arena, this.#counters);
     this.#tun = tun < 0 ? undefined : new TunPort(arena, tun, this.offloads.tun, this.#outbox, this.#counters);
+    this.#prober = new Prober(arena, this.#counters, setup.machine.role, tell);
     this.#rawSender = rawIpv6 < 0 ? undefined : new RawIpv6Sender(native, arena.reserve(RAW_CONTROL_LENGTH));
     for (const descriptor of this.#shared.leftOpen()) {
       close(descriptor);
@@ -132,6 +142,17 @@ export class DataPath implements Sink {
   /** What the main isolate wants to see, if it asked anew. */
   look(): MachineView | undefined {
     return this.#viewer.look(now());
+  }
+
+  /** Pings a peer. */
+  probe(probe: Probe): void {
+    this.#prober.begin(probe, this.#machine);
+    this.#outbox.flush();
+  }
+
+  /** Looks for the answer of a probe no longer. */
+  endProbe(id: number): void {
+    this.#prober.end(id);
   }
 
   /** Messages that the main isolate has posted so far. */
@@ -203,11 +224,13 @@ export class DataPath implements Sink {
 
   sendUdp(socket: number, at: number, length: number, address: Ipv4, port: number): void {
     const descriptor = this.#sockets[socket];
+    if (this.#prober.active) this.#prober.seeUdp(at, length, address, port);
     if (this.#tun?.isSuper(at) === true) this.#tun.sendSuper(descriptor, address, port);
     else this.#outbox.add(descriptor, at, length, address, port);
   }
 
   writeIpv6(at: number, length: number): void {
+    if (this.#prober.active && this.#prober.takes(at, length)) return;
     if (this.#rawSender === undefined) {
       this.#tun?.write(at, length);
       return;
@@ -248,6 +271,7 @@ export class DataPath implements Sink {
   }
 
   event(event: MachineEvent): void {
+    if (this.#prober.active) this.#prober.onEvent(event);
     this.#emit(event);
   }
 }

@@ -21,11 +21,21 @@ async function run(): Promise<void> {
       switch (message.type) {
         case "setup":
           path?.abandon();
-          path = new DataPath(message, (event) => post({ type: "event", event }));
+          path = new DataPath(
+            message,
+            (event) => post({ type: "event", event }),
+            (id, step) => post({ type: "probe", id, step }),
+          );
           post({ type: "ready", offloads: path.offloads });
           break;
         case "start":
           path?.start(message.server);
+          break;
+        case "probe":
+          path?.probe(message.probe);
+          break;
+        case "probe-end":
+          path?.endProbe(message.id);
           break;
         case "stop":
           path?.stop();

@@ -43,6 +43,7 @@ export class MachineViewer {
       roundTrip: client?.roundTrip,
       serverHeard: heard === undefined ? undefined : now - heard,
       refreshInterval: state?.status === "qualified" ? state.refreshInterval : undefined,
+      nat: state?.status === "qualified" ? state.nat : undefined,
       ...piece(table, this.#shared.wantedFrom, now),
     };
   }

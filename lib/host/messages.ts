@@ -2,10 +2,12 @@
 
 import type { ClientOptions } from "../core/client.ts";
 import { COUNTER_COUNT } from "../core/counters.ts";
+import type { NatReport } from "../core/nat_behaviour.ts";
 import type { MachineEvent } from "../core/events.ts";
 import type { RelayOptions } from "../core/relay.ts";
 import type { ServerOptions } from "../core/server.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
+import type { Probe, ProbeStep } from "./prober.ts";
 import type { TunOffload } from "./tun_offload.ts";
 
 /** The two IPv4 addresses of a Teredo server, as far as it has them. */
@@ -49,6 +51,8 @@ export type ToData =
     readonly shared: SharedArrayBuffer;
   }
   | { readonly type: "start"; readonly server: ServerAddresses }
+  | { readonly type: "probe"; readonly probe: Probe }
+  | { readonly type: "probe-end"; readonly id: number }
   | { readonly type: "stop" };
 
 /** Data to main. `loaded` comes first, once the program is in memory and can take a `setup`. */
@@ -57,6 +61,7 @@ export type FromData =
   | { readonly type: "ready"; readonly offloads: Offloads }
   | { readonly type: "event"; readonly event: MachineEvent }
   | { readonly type: "view"; readonly view: MachineView }
+  | { readonly type: "probe"; readonly id: number; readonly step: ProbeStep }
   | { readonly type: "stopped" }
   /** It cannot go on: its last words. */
   | { readonly type: "failed"; readonly reason: string };
@@ -71,6 +76,8 @@ export interface MachineView {
   /** Since a qualified client heard its server. */
   readonly serverHeard: number | undefined;
   readonly refreshInterval: number | undefined;
+  /** What a client found out about its NAT. */
+  readonly nat: NatReport | undefined;
   /** A piece of the peer list, {@link PEER_WORDS} words each. */
   readonly list: Uint32Array;
   /** Where the next piece begins; 0 after the last. */

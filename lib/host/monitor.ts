@@ -12,16 +12,18 @@
 import type { Config } from "../../config/mod.ts";
 import { localEndpoint } from "../../ffi/udp.ts";
 import type { HealthLine } from "../control/health.ts";
+import { serviceWords } from "../control/service_words.ts";
 import type { DaemonState, Finding, PeerStatus, Status } from "../control/status.ts";
 import { STATUS_SCHEMA } from "../control/status.ts";
 import { Counters } from "../core/counters.ts";
 import type { MachineEvent } from "../core/events.ts";
 import { formatEndpoint, formatIpv4 } from "../wire/ipv4.ts";
+import type { Ipv6 } from "../wire/ipv6.ts";
 import { formatIpv6 } from "../wire/ipv6_address.ts";
 import { CounterTrend, readCounters, TREND_INTERVAL } from "./counter_view.ts";
 import type { DataIsolate } from "./data_isolate.ts";
 import { ClockWatch, findHealth } from "./health_check.ts";
-import { hasNativeIpv6 } from "./host_addresses.ts";
+import { hasNativeIpv6, hostAddresses } from "./host_addresses.ts";
 import type { Descriptors, MachineView, Offloads } from "./messages.ts";
 import { peersOf } from "./peer_view.ts";
 
@@ -128,9 +130,39 @@ export class Monitor implements Disposable {
     return this.#config.client.native_ipv6 === "standby" && hasNativeIpv6(-1) ? "standby" : "resolving";
   }
 
+  /** The present state in one line. */
+  get words(): string {
+    const machine = this.#data.machine;
+    const server = machine?.role === "client" ? machine.server : undefined;
+    return serviceWords({
+      state: this.state,
+      reason: this.#reason,
+      address: this.#qualified === undefined ? undefined : formatIpv6(this.#qualified.address),
+      server: server === undefined ? undefined : formatIpv4(server.primary),
+      prefix: this.#config.role === "client" ? undefined : this.#config.teredo.prefix,
+      listen: this.#listen(),
+    });
+  }
+
   /** Everything but the list of peers. */
   async status(): Promise<Status> {
     return this.#compose(await this.#data.look(-1));
+  }
+
+  /** What pings go through, and from which address; the reason when they cannot. */
+  pingSource(): { readonly data: DataIsolate; readonly source: Ipv6; readonly prefix: string } | string {
+    switch (this.#config.role) {
+      case "server":
+        return "a server has no tunnel (ping through a client or relay)";
+      case "relay": {
+        const { nativeSource } = hostAddresses();
+        if (nativeSource === undefined) return "this relay has no native IPv6 address";
+        return { data: this.#data, source: nativeSource, prefix: this.#config.teredo.prefix };
+      }
+      case "client":
+        if (this.#qualified === undefined) return `this client is ${this.state}`;
+        return { data: this.#data, source: this.#qualified.address, prefix: "::/0" };
+    }
   }
 
   /** The list of peers, in pieces. */
@@ -197,14 +229,14 @@ export class Monitor implements Disposable {
 
   #nat(view: MachineView | undefined): Status["nat"] {
     if (this.#config.role !== "client") return null;
-    const qualified = this.#qualified;
-    const machine = this.#data.machine;
-    const asked = machine?.role === "client" && machine.server?.secondary !== undefined;
+    const independent = view?.nat?.endpointIndependent;
+    const ports = view?.nat?.ports.kind ?? "not-checked";
     return {
       mapping_varies: this.#reason === "symmetric-nat"
         ? "yes"
-        : finding(asked && qualified !== undefined ? qualified.symmetric : undefined),
-      port_preserved: finding(qualified?.portPreserving),
+        : finding(independent === undefined ? undefined : !independent),
+      port_preserved: finding(this.#qualified?.portPreserving),
+      port_numbering: ports === "not-checked" ? "not checked" : ports,
       filtering_open: "not checked",
       hairpin: "not checked",
       refresh_seconds: (view?.refreshInterval ?? this.#config.client.refresh_interval * 1000) / 1000,

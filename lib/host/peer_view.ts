@@ -35,7 +35,7 @@ function stateOf(flags: number, heard: number): PeerState {
 }
 
 /** How a client reaches the peer of that Teredo or native address at that IPv4 address. */
-function pathTo(key: Uint8Array, address: Ipv4): PeerPath {
+export function pathTo(key: Uint8Array, address: Ipv4): PeerPath {
   if (!isTeredo(key, 0)) return "relay";
   // A NAT may answer from another address than the one it was asked about, but never from a private one.
   return address === 0 || mappedAddressAt(key, 0) === address || isGlobalUnicast(address) ? "direct" : "local";

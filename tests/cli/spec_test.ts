@@ -51,6 +51,10 @@ Usage: miredo COMMAND [ARGUMENT...]
   client         Give this host IPv6 from behind NATs.
   relay          Connect IPv6 hosts with Teredo clients.
   server         Let Teredo clients qualify and reach each other.
+  status         Show what the running daemon does.
+  ping           Find out step by step whether a peer can be reached.
+  wait           Wait until the daemon gives service.
+  metrics        Print the counters of the running daemon for Prometheus.
   address        Explain a Teredo address.
   config         Check, show and explain configurations.
   completion     Generate shell completion script or provide completions.
@@ -307,6 +311,12 @@ icmpv6_errors_per_second = 10  # default
 [log]
 level = "info"   # default
 format = "auto"  # default
+
+[status]
+socket = "/run/miredo/relay.sock"  # default
+
+[metrics]
+listen = ""  # default
 `,
   },
   { args: ["config", "show", "relay", "-c", "bad-relay.toml"], code: 78, stderr: BAD_RELAY },
