@@ -13,9 +13,9 @@
 
 import { Daemons, type Maker } from "./bench/daemons.ts";
 import { type Group, GROUPS, isGroup, MEASURES } from "./bench/catalogue.ts";
-import { attempt, which } from "./bench/command.ts";
+import { attempt, killCommands, which } from "./bench/command.ts";
 import { garbage } from "./bench/garbage.ts";
-import { removeLeftovers } from "./bench/network.ts";
+import { Network, removeLeftovers } from "./bench/network.ts";
 import { Program } from "./bench/process.ts";
 import { peers, peerTable, type Size } from "./bench/peer_load.ts";
 import { Progress } from "./bench/progress.ts";
@@ -211,13 +211,20 @@ async function main(args: readonly string[]): Promise<number> {
   const groups = possible(options, results);
   const worlds = new Map<Subject, Internet>();
   const cleanUp = async (): Promise<void> => {
-    for (const { network } of worlds.values()) await network.remove();
-    await Deno.remove(directory, { recursive: true });
+    await Network.removeAll();
+    await Deno.remove(directory, { recursive: true }).catch(() => undefined);
   };
-  const interrupted = (): void => {
-    progress.clear();
+  const killAll = (): void => {
     Program.killAll();
-    cleanUp().finally(() => Deno.exit(130));
+    killCommands();
+  };
+  const interrupted = async (): Promise<void> => {
+    progress.clear();
+    killAll();
+    await cleanUp();
+    // The measurements went on meanwhile and may have started something.
+    killAll();
+    Deno.exit(130);
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, interrupted);
   try {

@@ -18,6 +18,20 @@ export interface RunOptions {
 /** Longest any command without a limit of its own may take, milliseconds. */
 const DEFAULT_LIMIT = 20_000;
 
+/** Commands that have not ended. */
+const running = new Set<Deno.ChildProcess>();
+
+/** Ends all commands that run, at once. */
+export function killCommands(): void {
+  for (const child of running) {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has just ended.
+    }
+  }
+}
+
 /** Runs a command to its end. A command that does not exist ends with code 127. */
 export async function attempt(argv: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const [program, ...args] = argv;
@@ -28,6 +42,7 @@ export async function attempt(argv: readonly string[], options: RunOptions = {})
   } catch (error) {
     return { code: 127, stdout: "", stderr: error instanceof Error ? error.message : String(error) };
   }
+  running.add(child);
   const killer = setTimeout(() => child.kill("SIGKILL"), options.limit ?? DEFAULT_LIMIT);
   try {
     if (options.input !== undefined) {
@@ -40,6 +55,7 @@ export async function attempt(argv: readonly string[], options: RunOptions = {})
     return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
   } finally {
     clearTimeout(killer);
+    running.delete(child);
   }
 }
 

@@ -55,12 +55,19 @@ export class Host {
 
 /** A set of hosts and links that is taken down as one. */
 export class Network {
+  static readonly #all: Network[] = [];
   readonly #name: string;
   readonly #hosts: Host[] = [];
 
   /** @param name tells it from others of this process */
   constructor(name: string) {
     this.#name = name;
+    Network.#all.push(this);
+  }
+
+  /** Removes every network, half-built ones too. */
+  static async removeAll(): Promise<void> {
+    for (const network of Network.#all.splice(0)) await network.remove();
   }
 
   /** Makes a host with nothing but its loopback interface. */
