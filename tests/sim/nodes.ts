@@ -42,7 +42,7 @@ export interface TimedEvent {
 }
 
 /** A machine on a host: memory, sockets, timer. */
-class MachineNode<M extends Machine> {
+export class MachineNode<M extends Machine> {
   readonly network: Network;
   readonly host: Host;
   readonly events: TimedEvent[] = [];
