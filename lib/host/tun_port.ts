@@ -57,6 +57,8 @@ export class TunPort implements CoalescerOutput {
   /** Octets before each packet. */
   readonly #before: number;
   readonly #areaAt: number;
+  /** Packets to read next time: one at first, twice as many whenever so many were there. Saves a lone packet the read that finds nothing. */
+  #expected = 1;
 
   readonly #header = new VirtioHeader();
   readonly #segmenter: Segmenter;
@@ -98,17 +100,20 @@ export class TunPort implements CoalescerOutput {
   drain(machine: Machine, now: Millis): void {
     const before = this.#before;
     const end = this.#areaAt + AREA_LENGTH - HEADROOM - MAX_PACKET - HEADROOM;
-    let place = this.#areaAt;
-    for (let i = 0; i < BATCH && place < end; i++) {
+    const expected = this.#expected;
+    let place = this.#areaAt, count = 0;
+    for (; count < expected && place < end; count++) {
       const at = place + HEADROOM;
-      const length = this.#gather.read(this.#fd, at - before, MAX_PACKET + before) - before;
-      if (length <= 0) {
-        if (length + before < 0) this.#readFailed(-(length + before));
+      const result = this.#gather.read(this.#fd, at - before, MAX_PACKET + before);
+      if (result < 0) {
+        this.#readFailed(-result);
         break;
       }
+      const length = result - before;
       place = (at + length + 63) & ~63;
-      this.#take(machine, at, length, now);
+      if (length > 0) this.#take(machine, at, length, now);
     }
+    this.#expected = count < expected ? Math.max(1, count) : Math.min(BATCH, 2 * expected);
     this.#outbox.flush();
     this.#headersUsed = 0;
   }
