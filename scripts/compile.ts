@@ -18,13 +18,15 @@ import { NPM_DENO_VERSION, npmRuntime, sha256 } from "./npm_runtime.ts";
 
 /**
  * What the executable may do, baked in. libc is opened below the three directories, under whichever name a distribution has it. Everything
- * that touches the network goes through libc. A configuration file may lie anywhere, so reading has no bounds.
+ * that touches the network goes through libc. A configuration file may lie anywhere, so reading has no bounds. Of the environment, only what
+ * a service manager says in it.
  */
 export const PERMISSIONS: readonly string[] = [
   "--no-prompt",
   "--allow-ffi=/lib,/lib64,/usr/lib",
   "--allow-read",
   "--allow-sys=uid",
+  "--allow-env=NOTIFY_SOCKET,WATCHDOG_USEC,WATCHDOG_PID,JOURNAL_STREAM",
 ];
 
 const MAIN = "main.ts";

@@ -65,7 +65,7 @@ export const ROOMS: readonly Room[] = [
       FFI,
       "--allow-read",
       "--allow-write",
-      "--allow-env=MIREDO",
+      "--allow-env=MIREDO,NOTIFY_SOCKET,WATCHDOG_USEC,WATCHDOG_PID",
       "--allow-run",
       "--allow-sys=uid",
     ],

@@ -24,6 +24,7 @@ import { RelayRole } from "./relay_role.ts";
 import { planReload } from "./reload.ts";
 import type { Role } from "./role.ts";
 import { ServerRole } from "./server_role.ts";
+import { ServiceManager } from "./service_manager.ts";
 
 const log = getLogger(["miredo", "daemon"]);
 
@@ -48,15 +49,19 @@ export interface DaemonOptions {
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const { config } = options;
+  using manager = new ServiceManager();
   const user = serviceUser(config);
   using data = new DataIsolate({
     onEvent: (event) => {
       monitor.onEvent(event);
       role.onEvent(event);
+      manager.tell();
     },
     onDeath: () => {
       monitor.onDeath();
       role.onDeath();
+      manager.tell();
+      tellReady();
     },
     ...(options.worker === undefined ? {} : { worker: options.worker }),
   });
@@ -72,10 +77,13 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const onInterrupt = end("SIGINT");
   const onTerminate = end("SIGTERM");
   let running = config;
-  const onHangUp = (): void => {
-    running = reload(role, running, options.reload);
-    monitor.reconfigure(running);
-  };
+  const onHangUp = (): void =>
+    manager.reload(() => {
+      running = reload(role, running, options.reload);
+      monitor.reconfigure(running);
+    });
+  const alive = async (): Promise<boolean> => await data.look(-1) !== undefined;
+  const tellReady = (): void => void data.ready.then(() => manager.ready({ words: () => monitor.words, alive }));
   Deno.addSignalListener("SIGINT", onInterrupt);
   Deno.addSignalListener("SIGTERM", onTerminate);
   Deno.addSignalListener("SIGHUP", onHangUp);
@@ -83,8 +91,10 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     data.run(role.machine, role.descriptors);
     role.attach(data, ended.reject);
     control.serve(monitor);
+    tellReady();
     const signal = await ended.promise;
     log.info("Ending", { signal });
+    manager.stopping();
     await data.stop();
     return 0;
   } finally {

@@ -73,6 +73,11 @@ Deno.test("the executable may not start programs, write files or reach the netwo
   for (const flag of PERMISSIONS) assert.doesNotMatch(flag, /^-A|all$|run|net|write|env$|ffi$/);
 });
 
+Deno.test("of its environment the executable sees nothing but what a service manager says", () => {
+  const flags = PERMISSIONS.filter((flag) => flag.startsWith("--allow-env"));
+  assert.deepEqual(flags, ["--allow-env=NOTIFY_SOCKET,WATCHDOG_USEC,WATCHDOG_PID,JOURNAL_STREAM"]);
+});
+
 Deno.test("a SHA-256 is that of the standard's example", async () => {
   // FIPS 180-4, "abc"
   const digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
