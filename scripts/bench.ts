@@ -13,7 +13,7 @@
 
 import { Daemons, type Maker } from "./bench/daemons.ts";
 import { type Group, GROUPS, isGroup, MEASURES } from "./bench/catalogue.ts";
-import { attempt, killCommands, which } from "./bench/command.ts";
+import { attempt, haltCommands, which } from "./bench/command.ts";
 import { garbage } from "./bench/garbage.ts";
 import { Network, removeLeftovers } from "./bench/network.ts";
 import { Program } from "./bench/process.ts";
@@ -214,16 +214,13 @@ async function main(args: readonly string[]): Promise<number> {
     await Network.removeAll();
     await Deno.remove(directory, { recursive: true }).catch(() => undefined);
   };
-  const killAll = (): void => {
-    Program.killAll();
-    killCommands();
-  };
   const interrupted = async (): Promise<void> => {
     progress.clear();
-    killAll();
+    haltCommands();
+    Program.killAll();
     await cleanUp();
-    // The measurements went on meanwhile and may have started something.
-    killAll();
+    // What was measured has failed by this, and another program may have been started.
+    Program.killAll();
     Deno.exit(130);
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, interrupted);

@@ -11,6 +11,8 @@ export interface Finished {
 export interface RunOptions {
   /** Given to its standard input. */
   readonly input?: string;
+  /** It cleans up, and so runs even after {@link haltCommands}. */
+  readonly cleansUp?: boolean;
   /** Killed after this long, milliseconds. */
   readonly limit?: number;
 }
@@ -20,9 +22,11 @@ const DEFAULT_LIMIT = 20_000;
 
 /** Commands that have not ended. */
 const running = new Set<Deno.ChildProcess>();
+let halted = false;
 
-/** Ends all commands that run, at once. */
-export function killCommands(): void {
+/** Ends all commands that run, at once; whoever asks for another waits for ever, unless it cleans up. */
+export function haltCommands(): void {
+  halted = true;
   for (const child of running) {
     try {
       child.kill("SIGKILL");
@@ -34,6 +38,7 @@ export function killCommands(): void {
 
 /** Runs a command to its end. A command that does not exist ends with code 127. */
 export async function attempt(argv: readonly string[], options: RunOptions = {}): Promise<Finished> {
+  if (halted && options.cleansUp !== true) return await new Promise<never>(() => {});
   const [program, ...args] = argv;
   let child: Deno.ChildProcess;
   try {

@@ -58,6 +58,7 @@ export class Network {
   static readonly #all: Network[] = [];
   readonly #name: string;
   readonly #hosts: Host[] = [];
+  #removed: Promise<void> | undefined;
 
   /** @param name tells it from others of this process */
   constructor(name: string) {
@@ -67,7 +68,9 @@ export class Network {
 
   /** Removes every network, half-built ones too. */
   static async removeAll(): Promise<void> {
-    for (const network of Network.#all.splice(0)) await network.remove();
+    for (const network of Network.#all) await network.remove();
+    // A command that was killed while it made a namespace may have made it after all.
+    await removeLeftovers();
   }
 
   /** Makes a host with nothing but its loopback interface. */
@@ -107,16 +110,21 @@ export class Network {
   }
 
   /** Removes every host; links go with them. */
-  async remove(): Promise<void> {
-    for (const host of this.#hosts.splice(0)) await attempt(["ip", "netns", "del", host.namespace]);
+  remove(): Promise<void> {
+    return this.#removed ??= this.#removeHosts();
+  }
+
+  async #removeHosts(): Promise<void> {
+    for (const { namespace } of this.#hosts) await attempt(["ip", "netns", "del", namespace], { cleansUp: true });
   }
 }
 
-/** Removes what benchmarks that were killed left behind. */
+/** Removes what benchmarks that were killed left behind, and whatever is left of this one. */
 export async function removeLeftovers(): Promise<void> {
-  const { stdout } = await attempt(["ip", "netns", "list"]);
+  const { stdout } = await attempt(["ip", "netns", "list"], { cleansUp: true });
   for (const match of stdout.matchAll(new RegExp(`^${PREFIX}-(\\d+)-\\S+`, "gm"))) {
-    if (!alive(Number(match[1]))) await attempt(["ip", "netns", "del", match[0]]);
+    const pid = Number(match[1]);
+    if (pid === Deno.pid || !alive(pid)) await attempt(["ip", "netns", "del", match[0]], { cleansUp: true });
   }
 }
 
