@@ -21,8 +21,8 @@ import { TimerHeap } from "./timers.ts";
 
 /** How far a conversation has got. */
 export type Stage =
-  /** Bubbles are out: `sent` events of a direct and an indirect one. */
-  | { readonly kind: "bubbling"; readonly sent: number }
+  /** Bubbles are out: `sent` events of a direct and an indirect one. At `until` they have failed. */
+  | { readonly kind: "bubbling"; readonly sent: number; readonly until: Millis }
   /**
    * The peer is reached, but cannot know our mapping before its nonce came: `sent` indirect bubbles have asked for it since (RFC 6081 6.1
    * step 6).

@@ -7,10 +7,6 @@
  *       1      2      3      4      give up: queued packets are answered with "address unreachable"
  * ```
  *
- * Bubbles obey two rules (RFC 4380 5.2.6): none within 2 s of the last transmission to the peer, no more than 4 in 300 s without a
- * direct response. A direct and an indirect bubble of the same moment count as one. Both numbers live in the peer's entry, so they
- * outlast the conversation; 300 s are counted from the last transmission, which is never less than the rule asks.
- *
  * Which bubbles those are, and what comes before them behind symmetric NATs, is the business of hole punching (RFC 6081).
  *
  * ```
@@ -23,33 +19,28 @@
 import { readU16, readU32, writeU16, writeU32 } from "../wire/bytes.ts";
 import { inSubnet, type Ipv4, isGlobalUnicast } from "../wire/ipv4.ts";
 import { addressAt, DESTINATION_AT, type Ipv6, SOURCE_AT } from "../wire/ipv6.ts";
-import { isTeredo, mappedAddressAt, mappedPortAt, serverAt, TEREDO_PORT } from "../wire/teredo_address.ts";
+import { isTeredo, mappedAddressAt, mappedPortAt } from "../wire/teredo_address.ts";
 import type { Trailers } from "../wire/trailers.ts";
+import { ANSWER_WAIT, countBubble, judgeBubble } from "./bubble_rules.ts";
 import type { Bubbles } from "./bubbles.ts";
 import type { ClientOptions } from "./client_options.ts";
-import { type ConnectivityTest, drawTest, isTestReply, writeTest } from "./connectivity.ts";
+import { type ConnectivityTest, drawTest, isTestReply } from "./connectivity.ts";
 import { type Conversation, Conversations, ENDPOINT_LENGTH, type Stage } from "./conversation.ts";
 import type { DropReason } from "./counters.ts";
 import { ADDRESS_UNREACHABLE, type ErrorSender } from "./errors.ts";
 import type { HolePunching } from "./hole_punching.ts";
 import type { Identity } from "./identity.ts";
-import { TokenBucket } from "./limits.ts";
 import type { LocalPeers } from "./local_peers.ts";
 import { type Environment, type Millis, Socket } from "./machine.ts";
 import type { PeerEntries } from "./peer_entries.ts";
+import { TestSender } from "./test_sender.ts";
 import type { Traversal, Traversals } from "./traversal.ts";
-
-/** Wait for an answer to a bubble or an echo request, and least distance of a bubble from the last transmission (RFC 4380 5.2.4, 5.2.6). */
-const ANSWER_WAIT: Millis = 2_000;
 
 /** Bubbles, or echo requests, sent in one attempt: one and three repeats (RFC 4380 5.2.4). */
 const SENDS_PER_ATTEMPT = 4;
 
-/** Bubbles to a peer without direct response ... (RFC 4380 5.2.6). */
-const BUBBLE_BUDGET = 4;
-
-/** ... in this time. */
-const BUBBLE_WINDOW: Millis = 300_000;
+/** An attempt with bubbles is over after this long, even where other packets to the peer put some of them off. */
+const ATTEMPT_LENGTH: Millis = SENDS_PER_ATTEMPT * ANSWER_WAIT;
 
 /** How long a peer that did not answer is taken for unreachable before the next packet tries again; ours. */
 const UNREACHABLE_MEMORY: Millis = 3_000;
@@ -73,9 +64,6 @@ const REMOTE_CONVERSATIONS_PART = 0.5;
 /** A test that the limit holds back is tried again after this long, so many times. */
 const DENIED_WAIT: Millis = 500;
 const MAX_DENIED = 16;
-
-/** The part of the tests that packets from unproven relays may cause: their sources can be forged (RFC 4380 7.2). */
-const REMOTE_TESTS_PART = 0.5;
 
 /** What the negotiation works with. */
 export interface NegotiationParts {
@@ -102,12 +90,9 @@ export class Negotiation {
   readonly #bubbles: Bubbles;
   readonly #errors: ErrorSender;
   readonly #conversations: Conversations;
-  readonly #tests: TokenBucket;
-  readonly #remoteTests: TokenBucket;
+  readonly #tests: TestSender;
 
   constructor(parts: NegotiationParts) {
-    const { testsPerSecond } = parts.options;
-    const remoteTests = testsPerSecond * REMOTE_TESTS_PART;
     this.#parts = parts;
     this.#environment = parts.environment;
     this.#identity = parts.identity;
@@ -116,8 +101,7 @@ export class Negotiation {
     this.#bubbles = parts.bubbles;
     this.#errors = parts.errors;
     this.#conversations = new Conversations(parts.entries.table, parts.options);
-    this.#tests = new TokenBucket(testsPerSecond, Math.max(1, testsPerSecond));
-    this.#remoteTests = new TokenBucket(remoteTests, Math.max(1, remoteTests));
+    this.#tests = new TestSender(parts.environment, parts.identity, parts.options.testsPerSecond);
   }
 
   /** When {@link onTimer} is due. */
@@ -166,18 +150,18 @@ export class Negotiation {
     if (!live && kind !== "bubbling" && kind !== "testing") punching.begin(traversal);
     traversal.asked = true;
     punching.learn(traversal, trailers, false);
-    const allowed = this.#mayBubble(peer, now);
+    const allowed = judgeBubble(table, peer, now) === "allowed";
     const lastTransmission = table.lastTransmission(peer);
     table.setLastTransmission(peer, now);
     punching.direct(traversal, punching.usable(trailers.alternates ?? []));
     if (!punching.nonces) return;
     if (allowed) {
-      this.#countBubble(peer, lastTransmission, now);
+      countBubble(table, peer, lastTransmission, now);
       punching.indirect(traversal, now);
     }
     const mine = kind === "bubbling" || kind === "testing" || live;
     if (mine || this.#conversations.size >= options.maxPending * REMOTE_CONVERSATIONS_PART) return;
-    const stage = { kind: "bubbling", sent: allowed ? 1 : 0 } as const;
+    const stage = { kind: "bubbling", sent: allowed ? 1 : 0, until: now + ATTEMPT_LENGTH } as const;
     if (conversation !== undefined) conversation.stage = stage;
     else if (this.#conversations.open(peer, stage, false, now) === undefined) return;
     this.#conversations.timers.set(peer, now + ANSWER_WAIT);
@@ -223,10 +207,10 @@ export class Negotiation {
     table.setTrusted(peer, false);
     table.setSteered(peer, false);
     if (this.#conversations.find(peer) !== undefined) return;
-    const conversation = this.#conversations.open(peer, { kind: "bubbling", sent: 0 }, false, now);
+    const conversation = this.#conversations.open(peer, bubbling(now), false, now);
     if (conversation === undefined) return;
     traversals.of(peer);
-    this.#bubble(conversation, 0, now);
+    this.#bubble(conversation, now);
   }
 
   /** Looks for the relay that leads from a native node to us. */
@@ -246,13 +230,13 @@ export class Negotiation {
     // A Teredo peer has found a relay while we still look for a direct way.
     const kind = conversation?.stage.kind;
     if (conversation !== undefined && kind !== "testing" && kind !== "unreachable") {
-      if (!this.#mayTest(true, now)) return this.#count("rate-limited");
+      if (!this.#tests.take(true, now)) return this.#count("rate-limited");
       const test = drawTest(this.#environment.random);
       conversation.stage = { kind: "testing", sent: 1, denied: 0, test };
       this.#sendTest(conversation, test, now);
     }
     if (conversation === undefined) {
-      if (!this.#mayTest(true, now)) return this.#count("rate-limited");
+      if (!this.#tests.take(true, now)) return this.#count("rate-limited");
       const peer = this.#entries.make(bytes, at + SOURCE_AT, now);
       const test = drawTest(this.#environment.random);
       const stage = { kind: "testing", sent: 1, denied: 0, test } as const;
@@ -345,7 +329,7 @@ export class Negotiation {
       punching.begin(traversal);
       if (options.traversal.relayPaths) return this.#beginTest(peer, true, now);
       if (deaf) {
-        const conversation = this.#conversations.open(peer, { kind: "bubbling", sent: 0 }, true, now);
+        const conversation = this.#conversations.open(peer, bubbling(now), true, now);
         if (conversation !== undefined) this.#fail(conversation, 0, undefined, now);
         return conversation;
       }
@@ -355,10 +339,10 @@ export class Negotiation {
       if (conversation !== undefined) this.#solicit(conversation, 0, now);
       return conversation;
     }
-    const conversation = this.#conversations.open(peer, { kind: "bubbling", sent: 0 }, true, now);
+    const conversation = this.#conversations.open(peer, bubbling(now), true, now);
     if (conversation === undefined) return undefined;
     this.#forget(peer);
-    this.#bubble(conversation, 0, now);
+    this.#bubble(conversation, now);
     return conversation;
   }
 
@@ -401,16 +385,16 @@ export class Negotiation {
     }
     // The solicitations are not among the bubbles that the rules count.
     table.setLastTransmission(peer, lastTransmission);
-    conversation.stage = { kind: "bubbling", sent: 0 };
+    conversation.stage = bubbling(now);
     this.#forget(peer);
-    this.#bubble(conversation, 0, now);
+    this.#bubble(conversation, now);
   }
 
   #step(conversation: Conversation, now: Millis): void {
     const { stage, peer } = conversation;
     switch (stage.kind) {
       case "bubbling":
-        if (stage.sent < SENDS_PER_ATTEMPT) this.#bubble(conversation, stage.sent, now);
+        if (stage.sent < SENDS_PER_ATTEMPT && now < stage.until) this.#bubble(conversation, now);
         else this.#exhausted(conversation, stage.sent, now);
         return;
       case "awaiting":
@@ -431,23 +415,25 @@ export class Negotiation {
   }
 
   /** Sends the next bubbles of a conversation, or waits until they are allowed, or gives up when none are left. */
-  #bubble(conversation: Conversation, sent: number, now: Millis): void {
+  #bubble(conversation: Conversation, now: Millis): void {
     const { table } = this.#entries;
-    const { peer, address } = conversation;
+    const { peer, address, stage } = conversation;
+    if (stage.kind !== "bubbling") return;
     const lastTransmission = table.lastTransmission(peer);
-    const silence = now - lastTransmission;
-    if (silence < ANSWER_WAIT) {
-      this.#conversations.timers.set(peer, lastTransmission + ANSWER_WAIT);
-      return;
+    switch (judgeBubble(table, peer, now)) {
+      case "too-soon":
+        this.#conversations.timers.set(peer, Math.min(lastTransmission + ANSWER_WAIT, stage.until));
+        return;
+      case "spent":
+        this.#count("bubble-limit");
+        this.#exhausted(conversation, stage.sent, now);
+        return;
+      case "allowed":
+        break;
     }
-    if (!this.#mayBubble(peer, now)) {
-      this.#count("bubble-limit");
-      this.#exhausted(conversation, sent, now);
-      return;
-    }
-    this.#countBubble(peer, lastTransmission, now);
-    conversation.stage = { kind: "bubbling", sent: sent + 1 };
-    this.#conversations.timers.set(peer, now + ANSWER_WAIT);
+    countBubble(table, peer, lastTransmission, now);
+    conversation.stage = { ...stage, sent: stage.sent + 1 };
+    this.#conversations.timers.set(peer, Math.min(now + ANSWER_WAIT, stage.until));
     const local = this.#localPeers.find(address, 0, now);
     if (local !== undefined) {
       this.#bubbles.direct(address, local.address, local.port);
@@ -469,22 +455,9 @@ export class Negotiation {
     if (sent + 1 >= SENDS_PER_ATTEMPT) return this.#release(conversation, now);
     conversation.stage = { kind: "awaiting", sent: sent + 1 };
     this.#conversations.timers.set(peer, now + ANSWER_WAIT);
-    if (!this.#mayBubble(peer, now)) return;
-    this.#countBubble(peer, lastTransmission, now);
+    if (judgeBubble(table, peer, now) !== "allowed") return;
+    countBubble(table, peer, lastTransmission, now);
     punching.indirect(traversals.of(peer), now);
-  }
-
-  /** Whether the two rules let a bubble go to `peer` now (RFC 4380 5.2.6). */
-  #mayBubble(peer: number, now: Millis): boolean {
-    const { table } = this.#entries;
-    const silence = now - table.lastTransmission(peer);
-    return silence >= ANSWER_WAIT && (silence >= BUBBLE_WINDOW || table.bubbles(peer) < BUBBLE_BUDGET);
-  }
-
-  #countBubble(peer: number, lastTransmission: Millis, now: Millis): void {
-    const { table } = this.#entries;
-    table.setBubbles(peer, (now - lastTransmission < BUBBLE_WINDOW ? table.bubbles(peer) : 0) + 1);
-    table.setLastTransmission(peer, now);
   }
 
   /** Bubbles do not help: this host's packets may still find the peer at a relay. */
@@ -502,7 +475,7 @@ export class Negotiation {
 
   /** One more echo request; or, while there are too many already, another try soon. */
   #test(conversation: Conversation, stage: Extract<Stage, { kind: "testing" }>, remote: boolean, now: Millis): void {
-    if (this.#mayTest(remote, now)) {
+    if (this.#tests.take(remote, now)) {
       conversation.stage = { ...stage, sent: stage.sent + 1 };
       this.#sendTest(conversation, stage.test, now);
     } else {
@@ -512,19 +485,9 @@ export class Negotiation {
     }
   }
 
-  #mayTest(remote: boolean, now: Millis): boolean {
-    return (!remote || this.#remoteTests.take(now)) && this.#tests.take(now);
-  }
-
   #sendTest(conversation: Conversation, test: ConnectivityTest, now: Millis): void {
-    const { memory, sink, counters } = this.#environment;
-    const { address } = this.#identity;
-    // A Teredo peer is asked through its own server, a native node through ours.
-    const server = isTeredo(conversation.address, 0) ? serverAt(conversation.address, 0) : this.#identity.server;
-    const length = writeTest(test, address, conversation.address, memory.bytes, memory.scratch);
-    counters.count("connectivity_tests_sent");
     this.#conversations.timers.set(conversation.peer, now + ANSWER_WAIT);
-    sink.sendUdp(Socket.service, memory.scratch, length, server, TEREDO_PORT);
+    this.#tests.send(conversation.address, test);
   }
 
   /** Nothing answered: tells the senders of the queued packets, and lets the peer be for a while. */
@@ -565,4 +528,9 @@ export class Negotiation {
   #count(name: DropReason | "peers_unreachable"): void {
     this.#environment.counters.count(name);
   }
+}
+
+/** An attempt with bubbles that begins now. */
+function bubbling(now: Millis): Stage {
+  return { kind: "bubbling", sent: 0, until: now + ATTEMPT_LENGTH };
 }

@@ -13,7 +13,7 @@ import type { Millis } from "../../lib/core/machine.ts";
 import { isTeredo } from "../../lib/wire/teredo_address.ts";
 import type { LinkOptions } from "./link.ts";
 import { NAT_KINDS, type NatOptions, Protocol } from "./nat.ts";
-import { Network } from "./network.ts";
+import type { Network } from "./network.ts";
 import { FULL_TRAVERSAL } from "./nodes.ts";
 import type { Ping } from "./stack.ts";
 import { type Home, World } from "./world.ts";
@@ -163,4 +163,34 @@ export function runPair(
   const answered = isAnswered() ? network.now - start : undefined;
   const up = alice.client.eventsOf("peer-up").findLast((event) => isTeredo(event.peer, 0));
   return { answered, path: answered === undefined ? undefined : up?.path, first: pings[0], world, alice, bob };
+}
+
+/** How bad the lines of a run are. */
+export type Weather = "calm" | "rough";
+
+/** NAT lifetime of all runs: the shortest that a refresh interval of 30 s can keep up with. */
+export const SHORT_LIFETIME: Millis = 30_000;
+
+/** Patience in calm weather: bubbles and then echo requests, four each, 2 s apart. */
+const CALM_PATIENCE: Millis = 17_000;
+/** In rough weather: spent bubbles come back after 300 s. */
+const ROUGH_PATIENCE: Millis = 1_500_000;
+
+/**
+ * Lines and patience of a run, drawn from the network's seed. Calm: any delay, some jitter. Rough: also losses up to 20 % between two
+ * clients (four lines), packets that overtake others, and copies.
+ */
+export function drawRun(network: Network, weather: Weather): RunOptions {
+  const { random } = network;
+  const delay = 1 + 40 * random.float(), jitter = 15 * random.float();
+  if (weather === "calm") return { link: { delay, jitter }, lifetime: SHORT_LIFETIME, patience: CALM_PATIENCE };
+  const link = {
+    delay,
+    jitter,
+    loss: 0.055 * random.float(),
+    duplication: 0.02 * random.float(),
+    reordering: 0.05 * random.float(),
+    reorderBy: 60,
+  };
+  return { link, lifetime: SHORT_LIFETIME, patience: ROUGH_PATIENCE };
 }
