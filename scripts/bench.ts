@@ -214,7 +214,9 @@ async function main(args: readonly string[]): Promise<number> {
     await Network.removeAll();
     await Deno.remove(directory, { recursive: true }).catch(() => undefined);
   };
+  let stopped = false;
   const interrupted = async (): Promise<void> => {
+    stopped = true;
     progress.clear();
     haltCommands();
     Program.killAll();
@@ -230,6 +232,11 @@ async function main(args: readonly string[]): Promise<number> {
     const round: Round = { worlds, makers, daemons, results, progress, groups, seconds };
     await rounds(options, round);
     await once(options, round);
+  } catch (error) {
+    // Whatever fails after an interruption fails by it, and that is about to end the program.
+    if (stopped) return await new Promise<never>(() => {});
+    console.error(words(error));
+    return 1;
   } finally {
     progress.clear();
     await cleanUp();
