@@ -144,6 +144,7 @@ interface Served {
 /** Serves until it is disposed of. */
 export class StreamServer implements Disposable {
   readonly #listeners: readonly StreamListener[];
+  readonly #patience: number;
   readonly #wake = makeEventFd();
   readonly #served: Set<Served> = new Set();
   readonly #buffer = new Uint8Array(new ArrayBuffer(RECEIVE_LENGTH));
@@ -151,7 +152,9 @@ export class StreamServer implements Disposable {
   #waiting = false;
   #ended = false;
 
-  constructor(listeners: readonly StreamListener[]) {
+  /** @param patience how long a client may keep its place for nothing, milliseconds */
+  constructor(listeners: readonly StreamListener[], patience: number = PATIENCE) {
+    this.#patience = patience;
     this.#listeners = listeners;
     this.#finished = this.#run();
   }
@@ -192,7 +195,7 @@ export class StreamServer implements Disposable {
       })),
     ];
     this.#waiting = true;
-    const ready = await waitAside(wanted, served.length === 0 ? -1 : LOOK_EVERY);
+    const ready = await waitAside(wanted, served.length === 0 ? -1 : Math.min(LOOK_EVERY, this.#patience));
     this.#waiting = false;
     drainEventFd(this.#wake);
     if (this.#ended) return;
@@ -226,7 +229,7 @@ export class StreamServer implements Disposable {
     }
     const { idleSince } = handler;
     const finished = served.finished && idleSince !== undefined && connection.unsent === 0;
-    const late = now - Math.min(served.movedAt, idleSince ?? now) > PATIENCE;
+    const late = now - Math.min(served.movedAt, idleSince ?? now) > this.#patience;
     if (connection.done || finished || late) this.#close(served);
   }
 
