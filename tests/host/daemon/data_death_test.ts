@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { PERMISSIONS } from "../../../scripts/compile.ts";
-import { ping, startClient, startServer } from "../../lab/programs.ts";
+import { ping } from "../../lab/programs.ts";
 import {
   count,
   descriptorsOf,
@@ -11,6 +11,8 @@ import {
   readableByAll,
   rootTest,
   SERVER,
+  startClient,
+  startServer,
   TEREDO,
   threadsOf,
   World,
@@ -23,12 +25,12 @@ const DEATHS = 3;
 rootTest("a client whose data isolate dies amid traffic has the same address and carries on", async () => {
   await using world = await World.open();
   await using directory = await Directory.make();
-  await startServer(world.server, [SERVER]);
+  await startServer(world.server, SERVER);
   const order = await directory.write("order", "0");
   const source = [Deno.execPath(), "run", ...PERMISSIONS, FRAIL, SERVER, order];
   const client = world.client.start(await readableByAll(directory, source));
   await client.line(/Qualified/);
-  const other = await startClient(world.other, [SERVER]);
+  const other = await startClient(world.other, SERVER);
   const [{ address }] = qualifications(client);
 
   const first = await ping(world.client, other.address, { count: 2, interval: 20 });

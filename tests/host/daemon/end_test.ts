@@ -3,15 +3,17 @@
 import assert from "node:assert/strict";
 import { close } from "../../../ffi/io.ts";
 import { newNetworkNamespace } from "../../../ffi/namespaces.ts";
-import { miredoCommand, startServer } from "../../lab/programs.ts";
+import { miredoCommand } from "../../lab/programs.ts";
 import {
   CLIENT,
   count,
+  Directory,
   hasDefaultRoute,
   launch,
   qualifications,
   rootTest,
   SERVER,
+  startServer,
   TEREDO,
   traces,
   untilTrue,
@@ -29,7 +31,7 @@ function rules(world: World): number {
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   rootTest(`${signal} takes away the policy rule with everything else`, async () => {
     await using world = await World.open();
-    await startServer(world.server, [SERVER]);
+    await startServer(world.server, SERVER);
     const before = traces(world.client);
     const client = launch(world.client, "client", SERVER, ...WITH_TABLE);
     await client.line(/Qualified/);
@@ -42,7 +44,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 
 rootTest("a policy rule that survives SIGKILL leads nowhere, and goes at the next start", async () => {
   await using world = await World.open();
-  await startServer(world.server, [SERVER]);
+  await startServer(world.server, SERVER);
   const before = traces(world.client);
   for (let round = 0; round < 2; round++) {
     const client = launch(world.client, "client", SERVER, ...WITH_TABLE);
@@ -64,6 +66,7 @@ rootTest("a policy rule that survives SIGKILL leads nowhere, and goes at the nex
 
 rootTest("after SIGKILL every role starts again at once", async () => {
   await using world = await World.open();
+  await using directory = await Directory.make();
   const roles = [
     [world.server, /Serving/, "server", SERVER],
     [world.client, /Qualified/, "client", SERVER],
@@ -71,8 +74,10 @@ rootTest("after SIGKILL every role starts again at once", async () => {
   ] as const;
   for (const [host, word, ...args] of roles) {
     for (let killed = 0;; killed++) {
-      const daemon = launch(host, ...args);
+      const daemon = host.start(miredoCommand(...args, "--set", `status.socket=${directory.path}/${args[0]}.sock`));
       await daemon.line(word);
+      // A socket file that was left is no obstacle either.
+      assert.equal(count(daemon, /control socket/), 0, daemon.output);
       if (killed === 2) break;
       await daemon.signal("SIGKILL");
       await daemon.ended();
@@ -82,7 +87,7 @@ rootTest("after SIGKILL every role starts again at once", async () => {
 
 rootTest("an address and a route that others took away are no reason to end badly", async () => {
   await using world = await World.open();
-  await startServer(world.server, [SERVER]);
+  await startServer(world.server, SERVER);
   const before = traces(world.client);
   const client = launch(world.client, "client", SERVER, ...WITH_TABLE);
   await client.line(/Qualified/);
@@ -102,7 +107,7 @@ rootTest("an address and a route that others took away are no reason to end badl
 
 rootTest("an interface that was set down has its address and routes again when it comes up", async () => {
   await using world = await World.open();
-  await startServer(world.server, [SERVER]);
+  await startServer(world.server, SERVER);
   const client = launch(world.client, "client", SERVER);
   await client.line(/Qualified/);
   await untilTrue("the default route", () => hasDefaultRoute(world.client));
@@ -118,9 +123,9 @@ rootTest("an interface that was set down has its address and routes again when i
 
 rootTest("a daemon whose interface was removed ends with the reason and exit code 1", async () => {
   await using world = await World.open();
-  await startServer(world.server, [SERVER]);
+  await startServer(world.server, SERVER);
   for (const [args, word] of [[["client", SERVER], /Qualified/], [["relay"], /Relaying/]] as const) {
-    const daemon = world.client.start(miredoCommand(...args, "--set", "log.format=text"));
+    const daemon = launch(world.client, ...args);
     await daemon.line(word);
     // The kernel removes it with the namespace it is in.
     const namespace = newNetworkNamespace();
@@ -133,7 +138,7 @@ rootTest("a daemon whose interface was removed ends with the reason and exit cod
 
 rootTest("new IPv4 addresses of the host make the client qualify again", async () => {
   await using world = await World.open();
-  await startServer(world.server, [SERVER]);
+  await startServer(world.server, SERVER);
   const client = launch(world.client, "client", SERVER);
   await client.line(/Qualified/);
   world.client.netlink((netlink) => {

@@ -7,7 +7,10 @@ import { runDaemon } from "../../../lib/host/daemon.ts";
 const [server, order] = Deno.args;
 const config = loadConfig("client", {
   directory: "/nonexistent",
-  overrides: [{ key: "client.servers", value: [server], from: "SERVER" }],
+  overrides: [
+    { key: "client.servers", value: [server], from: "SERVER" },
+    { key: "status.socket", value: "", from: "test" },
+  ],
 });
 setUpLogging(config.log);
 const worker = new URL(`./frail_worker.ts?order=${encodeURIComponent(order)}`, import.meta.url);

@@ -1,8 +1,17 @@
 /** What running daemons may still do: nothing as root, and only what they need. */
 
 import assert from "node:assert/strict";
-import { startClient, startRelay, startServer } from "../../lab/programs.ts";
-import { NOBODY, rootTest, SERVER, type Thread, threadsOf, World } from "./support.ts";
+import {
+  NOBODY,
+  rootTest,
+  SERVER,
+  startClient,
+  startRelay,
+  startServer,
+  type Thread,
+  threadsOf,
+  World,
+} from "./support.ts";
 
 /** linux/capability.h */
 const NET_ADMIN = 1n << 12n;
@@ -26,10 +35,10 @@ rootTest(
   "after its start no thread of any role is root, has a group more, or a capability it does not need",
   async () => {
     await using world = await World.open();
-    const server = await startServer(world.server, [SERVER]);
+    const server = await startServer(world.server, SERVER);
     const relay = await startRelay(world.other);
-    const client = await startClient(world.client, [SERVER]);
-    for (const { child } of [server, relay]) {
+    const client = await startClient(world.client, SERVER);
+    for (const child of [server, relay]) {
       const threads = await threadsOf(child);
       assertUnprivileged(threads);
       assert.deepEqual(threads.filter(({ capabilities }) => capabilities !== 0n), []);
@@ -43,7 +52,7 @@ rootTest(
 
 rootTest("a daemon becomes the user it is told to", async () => {
   await using world = await World.open();
-  const server = await startServer(world.server, [SERVER], { args: ["-u", "daemon"] });
-  const users = new Set((await threadsOf(server.child)).flatMap(({ users }) => users));
+  const server = await startServer(world.server, SERVER, "-u", "daemon");
+  const users = new Set((await threadsOf(server)).flatMap(({ users }) => users));
   assert.deepEqual([...users], ["1"]);
 });

@@ -5,7 +5,7 @@ import { NetlinkMonitor } from "../../../ffi/netlink.ts";
 import { parseIpv4 } from "../../../lib/wire/ipv4.ts";
 import { parseIpv6 } from "../../../lib/wire/ipv6_address.ts";
 import { parseTeredoAddress } from "../../../lib/wire/teredo_address.ts";
-import { miredoCommand, startServer } from "../../lab/programs.ts";
+import { miredoCommand } from "../../lab/programs.ts";
 import {
   count,
   descriptorsOf,
@@ -17,7 +17,9 @@ import {
   reload,
   rootTest,
   SERVER,
+  startServer,
   TEREDO,
+  UNASKED,
   withOwnHosts,
   World,
 } from "./support.ts";
@@ -29,7 +31,7 @@ function clientFile(...lines: readonly string[]): string {
 rootTest("a client that reloads an unchanged file does not even qualify again", async () => {
   await using world = await World.open();
   await using directory = await Directory.make();
-  await startServer(world.server, [SERVER]);
+  await startServer(world.server, SERVER);
   const client = launch(world.client, "client", "-c", await directory.write("client.toml", clientFile()));
   await client.line(/Qualified/);
   await reload(client);
@@ -43,7 +45,7 @@ rootTest(
   async () => {
     await using world = await World.open();
     await using directory = await Directory.make();
-    await startServer(world.server, [SERVER]);
+    await startServer(world.server, SERVER);
     const file = await directory.write("client.toml", clientFile());
     const client = launch(world.client, "client", "-c", file);
     await client.line(/Qualified/);
@@ -62,7 +64,7 @@ rootTest(
 rootTest("a file that went bad is refused line by line, and the old configuration goes on", async () => {
   await using world = await World.open();
   await using directory = await Directory.make();
-  await startServer(world.server, [SERVER]);
+  await startServer(world.server, SERVER);
   const file = await directory.write("client.toml", clientFile());
   const client = launch(world.client, "client", "-c", file);
   await client.line(/Qualified/);
@@ -95,7 +97,7 @@ rootTest("a file that became unreadable for the service user is refused", async 
 rootTest("keys that only a restart can change are named, the others count at once", async () => {
   await using world = await World.open();
   await using directory = await Directory.make();
-  await startServer(world.server, [SERVER]);
+  await startServer(world.server, SERVER);
   const file = await directory.write("client.toml", clientFile());
   const client = launch(world.client, "client", "-c", file);
   await client.line(/Qualified/);
@@ -128,8 +130,8 @@ rootTest("the log level changes at once, both ways", async () => {
 rootTest("another server in the file is asked at once", async () => {
   await using world = await World.open();
   await using directory = await Directory.make();
-  await startServer(world.server, [SERVER]);
-  await startServer(world.other, [OTHER_CLIENT, "none"]);
+  await startServer(world.server, SERVER);
+  await startServer(world.other, OTHER_CLIENT, "none");
   const file = await directory.write("client.toml", clientFile());
   const client = launch(world.client, "client", "-c", file);
   await client.line(/Qualified/);
@@ -146,9 +148,9 @@ rootTest("another server in the file is asked at once", async () => {
 rootTest("a list of servers without address yet gives way to one that has", async () => {
   await using world = await World.open();
   await using directory = await hostsFile("");
-  await startServer(world.server, [SERVER]);
+  await startServer(world.server, SERVER);
   const file = await directory.write("client.toml", 'client.servers = ["missing.example.net"]\n');
-  const client = world.client.start(withOwnHosts(directory, miredoCommand("client", "-c", file)));
+  const client = world.client.start(withOwnHosts(directory, miredoCommand("client", "-c", file, ...UNASKED)));
   await client.line(/No server to ask yet/);
   await directory.write("client.toml", clientFile());
   await reload(client);

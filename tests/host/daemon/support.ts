@@ -80,9 +80,38 @@ export function hasDefaultRoute(host: LabHost, name: string = TEREDO): boolean {
   });
 }
 
+/** Without control socket: all hosts share /run, also with daemons that are no part of a test. */
+export const UNASKED: readonly string[] = ["--set", 'status.socket=""'];
+
 /** Starts a role whose log level comes from its configuration. */
 export function launch(host: LabHost, ...args: readonly string[]): Child {
-  return host.start(miredoCommand(...args));
+  return host.start(miredoCommand(...args, ...UNASKED));
+}
+
+/** Starts a server and waits until it serves. */
+export async function startServer(host: LabHost, ...args: readonly string[]): Promise<Child> {
+  const server = launch(host, "server", ...args);
+  await server.line(/Serving/);
+  return server;
+}
+
+/** Starts a relay and waits until it relays. */
+export async function startRelay(host: LabHost, ...args: readonly string[]): Promise<Child> {
+  const relay = launch(host, "relay", ...args);
+  await relay.line(/Relaying/);
+  return relay;
+}
+
+/** Starts a client and waits until it has its address, on the interface and by its own words. */
+export async function startClient(
+  host: LabHost,
+  ...args: readonly string[]
+): Promise<{ readonly child: Child; readonly address: string }> {
+  const child = launch(host, "client", ...args);
+  await child.line(/Qualified/);
+  const [{ address }] = qualifications(child);
+  await child.whileRunning(`${address} on "${TEREDO}"`, () => host.globalIpv6(TEREDO) === address ? true : undefined);
+  return { child, address };
 }
 
 /** The addresses and the times of all lines that say "Qualified". */
