@@ -255,6 +255,7 @@ export class HolePunching {
     const trailers: Trailer[] = [];
     if (this.#nonces) {
       traversal.nonceSent = drawNonce(environment.random);
+      traversal.provedAt = -Infinity;
       trailers.push(nonceTrailer(traversal.nonceSent));
     }
     if (options.traversal.hairpinning) {

@@ -446,13 +446,13 @@ export class Negotiation {
     }
   }
 
-  /** The nonce of a peer that is reached did not come: another indirect bubble asks for it; or the packets go without. */
+  /** The nonce of a peer that is reached did not come: another indirect bubble asks for it. Without it the peer cannot hear us. */
   #await(conversation: Conversation, sent: number, now: Millis): void {
     const { peer } = conversation;
     const { table } = this.#entries;
     const { traversals, punching } = this.#parts;
     const lastTransmission = table.lastTransmission(peer);
-    if (sent + 1 >= SENDS_PER_ATTEMPT) return this.#release(conversation, now);
+    if (sent + 1 >= SENDS_PER_ATTEMPT) return this.#giveUpDirect(traversals.of(peer), now);
     conversation.stage = { kind: "awaiting", sent: sent + 1 };
     this.#conversations.timers.set(peer, now + ANSWER_WAIT);
     if (judgeBubble(table, peer, now) !== "allowed") return;

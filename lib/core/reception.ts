@@ -53,6 +53,9 @@ import type { Traversals } from "./traversal.ts";
  */
 const ONE_WAY_REFRESH: Millis = 15_000;
 
+/** Bubbles of one volley arrive within this time; ours. */
+const OVERTAKING: Millis = 2_000;
+
 /** What the reception works with. */
 export interface ReceptionParts {
   readonly environment: Environment;
@@ -206,7 +209,9 @@ export class Reception {
       }
       const entry = peer >= 0 ? peer : entries.make(bytes, source, now);
       if (entry < 0) return this.#drop("peer-table-full");
-      if (bubble && this.#isDeaf(entry, now)) return this.#drop("unproven-peer");
+      if (bubble && (this.#isDeaf(entry, now) || this.#isOvertaken(entry, trailers, now))) {
+        return this.#drop("unproven-peer");
+      }
       if (!this.#arrive(entry, socket, false, now)) return;
       negotiation.establish(entry, address, port, false, now);
       if (bubble) this.#consumeBubble(entry, trailers, now);
@@ -241,6 +246,19 @@ export class Reception {
     // From inside our own NAT the source is a private one.
     return options.traversal.hairpinning && port !== 0 && isUnicast(address) &&
       !isDirectedBroadcast(address, options.subnets);
+  }
+
+  /**
+   * Whether a bubble with this nonce has just shown another mapping of the peer: it sends from several ports, and goes on with the one at
+   * which our first answer arrives.
+   */
+  #isOvertaken(peer: number, trailers: Trailers, now: Millis): boolean {
+    const table = this.#table;
+    const traversal = this.#parts.traversals.find(peer);
+    if (traversal === undefined || trailers.nonce === undefined || trailers.nonce !== traversal.nonceSent) return false;
+    if (table.trusted(peer) && table.valid(peer, now) && now - traversal.provedAt < OVERTAKING) return true;
+    traversal.provedAt = now;
+    return false;
   }
 
   /** Whether the peer was found not to hear us: its bubbles say nothing new, only data would. */

@@ -26,6 +26,8 @@ export interface Traversal {
   readonly address: Ipv6;
   /** Nonce of the last indirect bubble to the peer. */
   nonceSent: number;
+  /** When {@link nonceSent} last came back. */
+  provedAt: Millis;
   /** Nonce of the last indirect bubble from the peer. */
   nonceReceived: number;
   /** An indirect bubble came from the peer since the negotiation began. */
@@ -95,6 +97,7 @@ export class Traversals {
       peer,
       address: this.#table.key(peer),
       nonceSent: 0,
+      provedAt: -Infinity,
       nonceReceived: 0,
       asked: false,
       unheard: 0,

@@ -21,7 +21,7 @@ import { Nat, type NatOptions, Protocol } from "./nat.ts";
 import { SeededRandom } from "./random.ts";
 
 /** How many crossings are remembered for the diagram of a failed run. */
-const TRACE_LENGTH = 2000;
+const TRACE_LENGTH = 20000;
 /** Ports a host gives to sockets that ask for none (RFC 6335 6: dynamic ports). */
 const FIRST_DYNAMIC_PORT = 49152;
 
