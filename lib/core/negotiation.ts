@@ -21,7 +21,7 @@ import { inSubnet, type Ipv4, isGlobalUnicast } from "../wire/ipv4.ts";
 import { addressAt, DESTINATION_AT, type Ipv6, SOURCE_AT } from "../wire/ipv6.ts";
 import { isTeredo, mappedAddressAt, mappedPortAt } from "../wire/teredo_address.ts";
 import type { Trailers } from "../wire/trailers.ts";
-import { ANSWER_WAIT, countBubble, judgeBubble } from "./bubble_rules.ts";
+import { ANSWER_WAIT, type BubbleVerdict, countBubble, judgeBubble } from "./bubble_rules.ts";
 import type { Bubbles } from "./bubbles.ts";
 import type { ClientOptions } from "./client_options.ts";
 import { type ConnectivityTest, drawTest, isTestReply } from "./connectivity.ts";
@@ -150,13 +150,13 @@ export class Negotiation {
     if (!live && kind !== "bubbling" && kind !== "testing") punching.begin(traversal);
     traversal.asked = true;
     punching.learn(traversal, trailers, false);
-    const allowed = judgeBubble(table, peer, now) === "allowed";
+    const allowed = this.#judge(traversal, now) === "allowed";
     const lastTransmission = table.lastTransmission(peer);
     table.setLastTransmission(peer, now);
     punching.direct(traversal, punching.usable(trailers.alternates ?? []));
     if (!punching.nonces) return;
     if (allowed) {
-      countBubble(table, peer, lastTransmission, now);
+      countBubble(table, traversal, lastTransmission, now);
       punching.indirect(traversal, now);
     }
     const mine = kind === "bubbling" || kind === "testing" || live;
@@ -203,13 +203,11 @@ export class Negotiation {
   /** A trusted peer is to be negotiated with anew, since it moved (RFC 6081 5.4.4.5): an indirect bubble, as soon as allowed. */
   restart(peer: number, now: Millis): void {
     const { table } = this.#entries;
-    const { traversals } = this.#parts;
     table.setTrusted(peer, false);
     table.setSteered(peer, false);
     if (this.#conversations.find(peer) !== undefined) return;
     const conversation = this.#conversations.open(peer, bubbling(now), false, now);
     if (conversation === undefined) return;
-    traversals.of(peer);
     this.#bubble(conversation, now);
   }
 
@@ -385,6 +383,7 @@ export class Negotiation {
     }
     // The solicitations are not among the bubbles that the rules count.
     table.setLastTransmission(peer, lastTransmission);
+    table.setTrusted(peer, false);
     conversation.stage = bubbling(now);
     this.#forget(peer);
     this.#bubble(conversation, now);
@@ -420,7 +419,9 @@ export class Negotiation {
     const { peer, address, stage } = conversation;
     if (stage.kind !== "bubbling") return;
     const lastTransmission = table.lastTransmission(peer);
-    switch (judgeBubble(table, peer, now)) {
+    const { traversals, punching } = this.#parts;
+    const traversal = traversals.of(peer);
+    switch (this.#judge(traversal, now)) {
       case "too-soon":
         this.#conversations.timers.set(peer, Math.min(lastTransmission + ANSWER_WAIT, stage.until));
         return;
@@ -431,7 +432,7 @@ export class Negotiation {
       case "allowed":
         break;
     }
-    countBubble(table, peer, lastTransmission, now);
+    countBubble(table, traversal, lastTransmission, now);
     conversation.stage = { ...stage, sent: stage.sent + 1 };
     this.#conversations.timers.set(peer, Math.min(now + ANSWER_WAIT, stage.until));
     const local = this.#localPeers.find(address, 0, now);
@@ -439,8 +440,6 @@ export class Negotiation {
       this.#bubbles.direct(address, local.address, local.port);
       this.#bubbles.discovery();
     } else {
-      const { traversals, punching } = this.#parts;
-      const traversal = traversals.of(peer);
       punching.direct(traversal, []);
       punching.indirect(traversal, now);
     }
@@ -455,9 +454,15 @@ export class Negotiation {
     if (sent + 1 >= SENDS_PER_ATTEMPT) return this.#giveUpDirect(traversals.of(peer), now);
     conversation.stage = { kind: "awaiting", sent: sent + 1 };
     this.#conversations.timers.set(peer, now + ANSWER_WAIT);
-    if (judgeBubble(table, peer, now) !== "allowed") return;
-    countBubble(table, peer, lastTransmission, now);
-    punching.indirect(traversals.of(peer), now);
+    const traversal = traversals.of(peer);
+    if (this.#judge(traversal, now) !== "allowed") return;
+    countBubble(table, traversal, lastTransmission, now);
+    punching.indirect(traversal, now);
+  }
+
+  #judge(traversal: Traversal, now: Millis): BubbleVerdict {
+    const times = this.#parts.punching.nonces ? traversal : undefined;
+    return judgeBubble(this.#entries.table, traversal.peer, times, now);
   }
 
   /** Bubbles do not help: this host's packets may still find the peer at a relay. */

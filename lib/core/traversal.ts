@@ -24,6 +24,8 @@ export interface Traversal {
   /** Record in the peer table. */
   readonly peer: number;
   readonly address: Ipv6;
+  /** When the last four bubbles that count went to the peer, oldest first. */
+  bubbles: readonly Millis[];
   /** Nonce of the last indirect bubble to the peer. */
   nonceSent: number;
   /** When {@link nonceSent} last came back. */
@@ -96,6 +98,7 @@ export class Traversals {
     const traversal: Traversal = {
       peer,
       address: this.#table.key(peer),
+      bubbles: [],
       nonceSent: 0,
       provedAt: -Infinity,
       nonceReceived: 0,
