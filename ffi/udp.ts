@@ -129,6 +129,16 @@ export function localEndpoint(fd: number): LocalEndpoint {
   return { address: view.getUint32(sockaddr_in.sin_addr), port: view.getUint16(sockaddr_in.sin_port) };
 }
 
+/**
+ * Fixes whom a socket talks to: it hears nobody else, and calls tell of ICMP errors from there (`ECONNREFUSED`: nobody listens).
+ * @param address host order
+ * @returns 0, or -errno
+ */
+export function connectUdp(fd: number, address: number, port: number): number {
+  const name = ipv4SocketAddress(address, port);
+  return libc().connect(fd, name, name.length) < 0 ? -errno() : 0;
+}
+
 function membership(group: number, interfaceAddress: number): Uint8Array<ArrayBuffer> {
   const octets = new Uint8Array(new ArrayBuffer(ip_mreqn.size));
   const view = new DataView(octets.buffer);

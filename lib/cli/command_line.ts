@@ -10,6 +10,8 @@ import { addressCommand, runAddress } from "./address.ts";
 import { clientCommand, runClient } from "./client.ts";
 import { configCommand, runConfigCheck, runConfigExample, runConfigShow } from "./config.ts";
 import { ExitCode } from "./exit_code.ts";
+import { mireCommand, runMireCommand } from "./mire.ts";
+import { netcheckCommand, runNetcheck } from "./netcheck.ts";
 import { answer, say } from "./output.ts";
 import { metricsCommand, runMetrics } from "./metrics.ts";
 import { pingCommand, runPing } from "./ping.ts";
@@ -27,6 +29,8 @@ const commands = or(
   pingCommand,
   waitCommand,
   metricsCommand,
+  netcheckCommand,
+  mireCommand,
   addressCommand,
   configCommand,
   {
@@ -152,6 +156,10 @@ function runCommand(parsed: Command): number | Promise<number> {
       return runWait(parsed);
     case "metrics":
       return runMetrics(parsed);
+    case "netcheck":
+      return runNetcheck(parsed);
+    case "mire":
+      return runMireCommand(parsed);
     case "address":
       return runAddress(parsed);
     case "config check":

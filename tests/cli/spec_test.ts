@@ -55,6 +55,8 @@ Usage: miredo COMMAND [ARGUMENT...]
   ping           Find out step by step whether a peer can be reached.
   wait           Wait until the daemon gives service.
   metrics        Print the counters of the running daemon for Prometheus.
+  netcheck       Tell what NAT there is and whether Teredo can work.
+  mire           Answer test packets: bubbles and echo requests.
   address        Explain a Teredo address.
   config         Check, show and explain configurations.
   completion     Generate shell completion script or provide completions.
