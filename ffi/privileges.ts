@@ -1,172 +1,188 @@
 /**
- * Giving up root for good, in every thread (credentials(7), capabilities(7)).
+ * Giving up privileges for good, in every thread (credentials(7), capabilities(7)): the single steps. Their order is the business of
+ * lib/host/confinement.ts.
  *
  * ```
- *   KEEPCAPS (calling thread) ─▶ setgroups ─▶ setresgid ─▶ setresuid ─▶ capset (calling thread) ─▶ look at every thread
- *                                └── the C library changes all threads ──┘
+ *   chroot            the process                      CAP_SYS_CHROOT
+ *   forbidGain        every thread                     CAP_SETPCAP for securebits and bounding set
+ *   becomeUser        every thread, by the C library   CAP_SETGID, CAP_SETUID
+ *   limitThread       the calling thread
+ *   dropCapabilities  every thread but those named
  * ```
  *
- * The kernel keeps user, groups and capabilities by thread. The C library's set*id functions change all of them, and every thread but
- * the calling one loses its capabilities by that; the calling one keeps exactly those asked for.
+ * The kernel keeps all of this by thread, and a thread starts with what the one has that makes it.
  */
 
-import { __user_cap_data_struct, __user_cap_header_struct } from "./abi/process.ts";
 import {
+  __user_cap_data_struct,
+  __user_cap_header_struct,
   _LINUX_CAPABILITY_VERSION_3,
   CAP_NET_ADMIN,
   CAP_NET_BIND_SERVICE,
   CAP_NET_RAW,
+  CAP_SETGID,
+  CAP_SETPCAP,
+  CAP_SETUID,
+  CAP_SYS_CHROOT,
+  PR_CAPBSET_DROP,
+  PR_CAPBSET_READ,
+  PR_SET_DUMPABLE,
   PR_SET_KEEPCAPS,
+  PR_SET_NAME,
+  PR_SET_NO_NEW_PRIVS,
+  PR_SET_SECUREBITS,
+  SECBIT_KEEP_CAPS_LOCKED,
+  SECBIT_NO_CAP_AMBIENT_RAISE,
+  SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED,
+  SECBIT_NO_SETUID_FIXUP,
+  SECBIT_NO_SETUID_FIXUP_LOCKED,
+  SECBIT_NOROOT,
+  SECBIT_NOROOT_LOCKED,
+  SIGUSR1,
 } from "./abi/process.ts";
-import { dirent } from "./abi/file.ts";
-import { check, errno, type Hints, SystemError } from "./errno.ts";
-import { readTextFile } from "./io.ts";
+import { sigaction } from "./abi/process.ts";
+import { syscallNumber } from "./abi/syscalls.ts";
+import { check, type Hints } from "./errno.ts";
+import { type Call, inEveryThread } from "./every_thread.ts";
 import { libc } from "./libc.ts";
-import { copyFrom } from "./memory.ts";
-import { cString, readCString } from "./text.ts";
+import { cString } from "./text.ts";
 
-/** Capabilities that can be kept, by their names without `CAP_`. */
-const CAPABILITIES = {
-  NET_ADMIN: CAP_NET_ADMIN,
+export { ThreadDirectory, type ThreadPrivileges, threadPrivileges } from "./threads.ts";
+
+/** Capabilities that matter here, by their names without `CAP_`; the value is the bit. */
+export const CAPABILITIES = {
+  SETGID: CAP_SETGID,
+  SETUID: CAP_SETUID,
+  SETPCAP: CAP_SETPCAP,
   NET_BIND_SERVICE: CAP_NET_BIND_SERVICE,
+  NET_ADMIN: CAP_NET_ADMIN,
   NET_RAW: CAP_NET_RAW,
+  SYS_CHROOT: CAP_SYS_CHROOT,
 } as const;
 
-/** A capability that the calling thread can keep. */
+/** A capability. */
 export type Capability = keyof typeof CAPABILITIES;
+
+/** Root has no capabilities by being root, no change of user touches them, none can be made ambient; and all that for ever. */
+const SECUREBITS = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
+  SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+
+/** Numbers of capabilities end below this. */
+const CAPABILITY_COUNT = 64;
 
 const HINTS: Hints = { EPERM: "needs CAP_SETUID and CAP_SETGID: start as root", EINVAL: "no such id here" };
 
-/** What {@link dropPrivileges} is asked for. */
-export interface PrivilegeDrop {
-  readonly uid: number;
-  readonly gid: number;
-  /** Capabilities the calling thread keeps, effective and permitted; every other thread keeps none. */
-  readonly keep: readonly Capability[];
+/** `SIG_IGN`. */
+const IGNORE = 1n;
+
+/** A set of capabilities as a mask. */
+export function maskOf(capabilities: readonly Capability[]): bigint {
+  return capabilities.reduce((mask, name) => mask | 1n << BigInt(CAPABILITIES[name]), 0n);
 }
 
-/** What one thread may do, from /proc. */
-export interface ThreadPrivileges {
-  readonly tid: number;
-  /** Real, effective, saved, file system. */
-  readonly uids: readonly number[];
-  readonly gids: readonly number[];
-  /** Supplementary groups. */
-  readonly groups: readonly number[];
-  /** Bit n is capability n. */
-  readonly effective: bigint;
-  readonly permitted: bigint;
-  readonly inheritable: bigint;
-  readonly ambient: bigint;
+/** Makes `path` the root directory of this process, and the working directory. @throws SystemError */
+export function changeRoot(path: string): void {
+  const action = `enter ${JSON.stringify(path)} as root directory`;
+  check(libc().chroot(cString(path)), "chroot", action, { EPERM: "needs CAP_SYS_CHROOT: start as root" });
+  check(libc().chdir(cString("/")), "chdir", action);
 }
 
 /**
- * Becomes `uid` and `gid` without supplementary groups, in all threads and for good, then looks whether that is so. The process is no
- * longer dumpable afterwards (prctl(2)): other processes of that user can neither trace it nor read its memory.
- * @throws SystemError when the kernel refuses; Error when a thread has more than it should
+ * Every thread: nothing that is executed gains anything (no_new_privs); with CAP_SETPCAP, root is nobody special any more and the
+ * bounding set is empty. The process can no longer be traced, nor its memory read, by others of its user (prctl(2), PR_SET_DUMPABLE).
+ * @param full whether the threads have CAP_SETPCAP
+ * @throws SystemError, or Error when a thread refuses
  */
-export function dropPrivileges(drop: PrivilegeDrop): void {
+export function forbidGain(full: boolean): void {
+  check(libc().prctl(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n), "prctl", "forbid being traced");
+  const prctl = (...values: readonly number[]): Call => ({ number: syscallNumber("prctl"), arguments: values });
+  const calls: Call[] = [prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)];
+  if (full) {
+    for (let capability = 0; capability < CAPABILITY_COUNT; capability++) {
+      // The kernel knows no more of them where reading fails.
+      if (libc().prctl(PR_CAPBSET_READ, BigInt(capability), 0n, 0n, 0n) < 0) break;
+      calls.push(prctl(PR_CAPBSET_DROP, capability, 0, 0, 0));
+    }
+    calls.push(prctl(PR_SET_SECUREBITS, SECUREBITS, 0, 0, 0));
+  }
+  const { failed } = inEveryThread(calls);
+  if (failed > 0) throw new Error(`Cannot forbid new privileges: the kernel refused ${failed} times`);
+}
+
+/** Lets the calling thread keep its permitted capabilities over a change of user. @throws SystemError */
+export function keepCapabilities(): void {
+  check(libc().prctl(PR_SET_KEEPCAPS, 1n, 0n, 0n, 0n), "prctl", "keep capabilities over a change of user");
+}
+
+/** Becomes `uid` and `gid` without supplementary groups, in all threads. @throws SystemError */
+export function becomeUser(uid: number, gid: number): void {
   const { setgroups, setresgid, setresuid } = libc();
-  const { uid, gid, keep } = drop;
-  if (keep.length > 0) keepCapabilities(true);
   check(setgroups(0, null), "setgroups", "give up the supplementary groups", HINTS);
   check(setresgid(gid, gid, gid), "setresgid", `become group ${gid}`, HINTS);
   check(setresuid(uid, uid, uid), "setresuid", `become user ${uid}`, HINTS);
-  const mask = keep.reduce((bits, name) => bits | (1 << CAPABILITIES[name]), 0) >>> 0;
-  setCapabilities(mask);
-  if (keep.length > 0) keepCapabilities(false);
-  verify(drop, BigInt(mask));
 }
 
-function keepCapabilities(on: boolean): void {
-  check(libc().prctl(PR_SET_KEEPCAPS, on ? 1n : 0n, 0n, 0n, 0n), "prctl", "keep capabilities over a change of user");
+/**
+ * Gives the calling thread exactly these capabilities, effective and permitted.
+ * @throws SystemError when it does not have them
+ */
+export function limitThread(keep: readonly Capability[]): void {
+  const { header, data } = capabilityCall(keep);
+  check(libc().capset(header, data), "capset", "limit the capabilities", {
+    EPERM: "needs the capabilities that are to be kept: start as root",
+  });
 }
 
-/** Gives the calling thread exactly the capabilities of `mask` (all of them below 32). */
-function setCapabilities(mask: number): void {
+/**
+ * Takes every capability from every thread.
+ * @param except threads that keep theirs, by their numbers
+ * @throws SystemError, or Error when a thread refuses
+ */
+export function dropCapabilities(except: ReadonlySet<number> = new Set()): void {
+  const { header, data } = capabilityCall([]);
+  const { failed } = inEveryThread([{ number: syscallNumber("capset"), arguments: [header, data] }], except);
+  if (failed > 0) throw new Error(`Cannot give up capabilities: ${failed} threads refused`);
+}
+
+/** The arguments of capset(2) for the calling thread. */
+function capabilityCall(keep: readonly Capability[]): {
+  readonly header: Uint8Array<ArrayBuffer>;
+  readonly data: Uint8Array<ArrayBuffer>;
+} {
+  const mask = Number(maskOf(keep));
   const header = new Uint8Array(new ArrayBuffer(__user_cap_header_struct.size));
   new DataView(header.buffer).setUint32(__user_cap_header_struct.version, _LINUX_CAPABILITY_VERSION_3, true);
   const data = new Uint8Array(new ArrayBuffer(2 * __user_cap_data_struct.size));
   const view = new DataView(data.buffer);
   view.setUint32(__user_cap_data_struct.effective, mask, true);
   view.setUint32(__user_cap_data_struct.permitted, mask, true);
-  check(libc().capset(header, data), "capset", "limit the capabilities", {
-    EPERM: "needs the capabilities that are to be kept: start as root",
-  });
-}
-
-function verify(drop: PrivilegeDrop, mask: bigint): void {
-  const self = Number(readTextFile("/proc/thread-self/stat").split(" ", 1)[0]);
-  for (const thread of threadPrivileges()) {
-    const allowed = thread.tid === self ? mask : 0n;
-    const right = thread.uids.every((id) => id === drop.uid) && thread.gids.every((id) => id === drop.gid) &&
-      thread.groups.length === 0 && thread.effective === allowed && thread.permitted === allowed &&
-      thread.inheritable === 0n && thread.ambient === 0n;
-    if (!right) throw new Error(`Cannot give up privileges: thread ${thread.tid} still has ${describe(thread)}`);
-  }
-}
-
-function describe(thread: ThreadPrivileges): string {
-  const { uids, gids, groups, effective, permitted } = thread;
-  const ids = `users ${uids.join(" ")}, groups ${[...gids, ...groups].join(" ")}`;
-  return `${ids}, capabilities ${effective.toString(16)} effective, ${permitted.toString(16)} permitted`;
-}
-
-/** What every thread of this process may do now. @throws SystemError */
-export function threadPrivileges(): readonly ThreadPrivileges[] {
-  const threads: ThreadPrivileges[] = [];
-  for (const name of listDirectory("/proc/self/task")) {
-    let status: string;
-    try {
-      status = readTextFile(`/proc/self/task/${name}/status`);
-    } catch (error) {
-      // A thread may end while it is looked at.
-      if (error instanceof SystemError && (error.code === "ENOENT" || error.code === "ESRCH")) continue;
-      throw error;
-    }
-    threads.push(parseStatus(Number(name), status));
-  }
-  return threads;
-}
-
-function parseStatus(tid: number, status: string): ThreadPrivileges {
-  const words = (key: string): readonly string[] => {
-    const line = status.split("\n").find((line) => line.startsWith(`${key}:`)) ?? "";
-    return line.slice(key.length + 1).split(/\s+/).filter((word) => word !== "");
-  };
-  const numbers = (key: string): readonly number[] => words(key).map(Number);
-  const bits = (key: string): bigint => BigInt(`0x${words(key)[0] ?? "0"}`);
-  return {
-    tid,
-    uids: numbers("Uid"),
-    gids: numbers("Gid"),
-    groups: numbers("Groups"),
-    effective: bits("CapEff"),
-    permitted: bits("CapPrm"),
-    inheritable: bits("CapInh"),
-    ambient: bits("CapAmb"),
-  };
-}
-
-function listDirectory(path: string): readonly string[] {
-  const { opendir, readdir, closedir } = libc();
-  const directory = opendir(cString(path));
-  if (directory === null) throw new SystemError("opendir", `list ${JSON.stringify(path)}`, errno());
-  const names: string[] = [];
-  try {
-    for (let entry = readdir(directory); entry !== null; entry = readdir(directory)) {
-      // An entry ends with its name: only its own length may be read.
-      const head = new DataView(copyFrom(entry, dirent.d_type).buffer);
-      const name = readCString(copyFrom(entry, head.getUint16(dirent.d_reclen, true)), dirent.d_name);
-      if (!name.startsWith(".")) names.push(name);
-    }
-  } finally {
-    closedir(directory);
-  }
-  return names;
+  return { header, data };
 }
 
 /** Gives up every capability of the calling thread. A thread starts with those of the one that made it. @throws SystemError */
 export function dropThreadCapabilities(): void {
-  setCapabilities(0);
+  limitThread([]);
+}
+
+/** The number of the calling thread. */
+export function threadId(): number {
+  return libc().gettid();
+}
+
+/** Gives the calling thread a name that ps(1) and top(1) show; 15 octets at most count. @throws SystemError */
+export function nameThread(name: string): void {
+  const text = cString(name);
+  check(libc().prctl(PR_SET_NAME, libc().addressOf(text, text, 0), 0n, 0n, 0n), "prctl", "name a thread");
+}
+
+/** The number of this process. */
+export function processId(): number {
+  return libc().getpid();
+}
+
+/** Lets this process ignore SIGUSR1, at which the runtime would open a debugger. @throws SystemError */
+export function ignoreDebuggerSignal(): void {
+  const action = new Uint8Array(new ArrayBuffer(sigaction.size));
+  new DataView(action.buffer).setBigUint64(sigaction.sa_handler, IGNORE, true);
+  check(libc().sigaction(SIGUSR1, action, null), "sigaction", "ignore SIGUSR1");
 }

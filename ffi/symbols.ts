@@ -115,6 +115,33 @@ export const symbols = {
   // int capset(cap_user_header_t hdrp, const cap_user_data_t datap);  the calling thread
   capset: { parameters: ["buffer", "buffer"], result: "i32" },
 
+  // long syscall(long number, ...);  for what the C library has no function for
+  syscall: { parameters: ["u32", "u64", "u64", "pointer"], result: "i32" },
+  // int chroot(const char *path);
+  chroot: { parameters: ["buffer"], result: "i32" },
+  // int chdir(const char *path);
+  chdir: { parameters: ["buffer"], result: "i32" },
+  // int execve(const char *pathname, char *const argv[], char *const envp[]);  to see it fail
+  execve: { parameters: ["buffer", "pointer", "pointer"], result: "i32" },
+  // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset);
+  mmap: { parameters: ["u64", "u32", "i32", "i32", "i32", "u64"], result: "u64" },
+  // int mprotect(void *addr, size_t len, int prot);
+  mprotect: { parameters: ["pointer", "u32", "i32"], result: "i32" },
+  // int munmap(void *addr, size_t length);
+  munmap: { parameters: ["pointer", "u32"], result: "i32" },
+  // int sigaction(int signum, const struct sigaction *act, struct sigaction *oldact);
+  sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int tgkill(pid_t tgid, pid_t tid, int sig);
+  tgkill: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // pid_t getpid(void);
+  getpid: { parameters: [], result: "i32" },
+  // pid_t gettid(void);
+  gettid: { parameters: [], result: "i32" },
+  // int openat(int dirfd, const char *pathname, int flags, ...);
+  openat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  // DIR *fdopendir(int fd);
+  fdopendir: { parameters: ["i32"], result: "pointer" },
+
   // int unshare(int flags);  the calling thread
   unshare: { parameters: ["i32"], result: "i32" },
   // int setns(int fd, int nstype);  the calling thread

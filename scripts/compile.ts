@@ -4,6 +4,7 @@
  * ```
  *   main.ts ───────────────────▶ deno bundle ─▶ main.js ──────────┐
  *   lib/host/data_worker.ts ───▶ deno bundle ─▶ data_worker.js ──▶ deno compile ─▶ dist/miredo
+ *   lib/host/interface_worker.ts ▶ deno bundle ─▶ interface_worker.js ┘
  *                                                  runtime (denort) ┘
  * ```
  *
@@ -30,11 +31,9 @@ export const PERMISSIONS: readonly string[] = [
 ];
 
 const MAIN = "main.ts";
-const WORKER = "lib/host/data_worker.ts";
-
-/** The reference to the worker as the host writes it, and as the bundle needs it: both bundles lie in one directory. */
-const WORKER_SOURCE = "./data_worker.ts";
-const WORKER_BUNDLE = "./data_worker.js";
+/** Entries of threads, without `.ts`: each is a bundle of its own, beside the main one. */
+export const WORKERS = ["data_worker", "interface_worker"] as const;
+const WORKER_DIRECTORY = "lib/host";
 
 /** How long the release host may take to answer at all, milliseconds. */
 const PROBE_TIMEOUT = 5_000;
@@ -43,19 +42,21 @@ const PROBE_TIMEOUT = 5_000;
 const COMPILE_TIMEOUT = 600_000;
 
 /**
- * Points the main bundle at the worker's bundle.
+ * Points the main bundle at a worker's bundle, which lies in the same directory.
  * @throws {Error} when the bundle does not refer to the worker exactly once
  */
-export function pointAtWorker(code: string): string {
-  const reference = /new URL\(\s*(["'`])\.\/data_worker\.ts\1\s*,\s*import\.meta\.url\s*\)/g;
+export function pointAtWorker(code: string, worker: (typeof WORKERS)[number]): string {
+  const source = `./${worker}.ts`;
+  const reference = new RegExp(
+    `new URL\\(\\s*(["'\`])${source.replaceAll(".", "\\.")}\\1\\s*,\\s*import\\.meta\\.url\\s*\\)`,
+    "g",
+  );
   const found = [...code.matchAll(reference)].length;
-  const mentioned = code.split(WORKER_SOURCE).length - 1;
+  const mentioned = code.split(source).length - 1;
   if (found !== 1 || mentioned !== 1) {
-    throw new Error(
-      `Cannot point the bundle at the worker: "${WORKER_SOURCE}" stands in it ${mentioned} times, not once`,
-    );
+    throw new Error(`Cannot point the bundle at the worker: "${source}" stands in it ${mentioned} times, not once`);
   }
-  return code.replace(WORKER_SOURCE, WORKER_BUNDLE);
+  return code.replace(source, `./${worker}.js`);
 }
 
 /** `bytes` octets as people read them. */
@@ -87,7 +88,14 @@ function compileArguments(output: string, target: string | undefined): string[] 
   // No code cache: the runtime would keep it under a guessable name in /tmp, which a daemon started by root must not trust.
   const args = ["compile", "--quiet", "--no-config", "--no-lock", "--no-npm", "--no-check", "--no-code-cache"];
   if (target !== undefined) args.push("--target", target);
-  return [...args, ...PERMISSIONS, "--include", "data_worker.js", "--output", output, "main.js"];
+  return [
+    ...args,
+    ...PERMISSIONS,
+    ...WORKERS.flatMap((worker) => ["--include", `${worker}.js`]),
+    "--output",
+    output,
+    "main.js",
+  ];
 }
 
 /** Whether anything answers at the origin of `url`. */
@@ -205,11 +213,15 @@ async function main(options: Options): Promise<void> {
   const directory = await Deno.makeTempDir({ dir: parent, prefix: ".compile-" });
   try {
     await bundle(root, MAIN, `${directory}/main.js`);
-    await bundle(root, WORKER, `${directory}/data_worker.js`);
-    const code = pointAtWorker(await Deno.readTextFile(`${directory}/main.js`));
+    let code = await Deno.readTextFile(`${directory}/main.js`);
+    const sizes: string[] = [];
+    for (const worker of WORKERS) {
+      await bundle(root, `${WORKER_DIRECTORY}/${worker}.ts`, `${directory}/${worker}.js`);
+      code = pointAtWorker(code, worker);
+      sizes.push(`${worker}.js ${size((await Deno.stat(`${directory}/${worker}.js`)).size)}`);
+    }
     await Deno.writeTextFile(`${directory}/main.js`, code);
-    const worker = await Deno.stat(`${directory}/data_worker.js`);
-    console.log(`Bundles        main.js ${size(code.length)}, data_worker.js ${size(worker.size)}`);
+    console.log(`Bundles        main.js ${size(code.length)}, ${sizes.join(", ")}`);
     console.log(`Runtime        ${await compile(directory, options)}`);
     if (options.target === undefined) console.log(`Version        ${await version(`${directory}/miredo`)}`);
     await Deno.rename(`${directory}/miredo`, output);

@@ -20,15 +20,16 @@ import { formatEndpoint, formatIpv4, parseIpv4 } from "../wire/ipv4.ts";
 import { formatIpv6 } from "../wire/ipv6_address.ts";
 import { flagsAt } from "../wire/teredo_address.ts";
 import { BIND_ADVICE, reasonOf, withAdvice } from "./advice.ts";
+import type { CapabilityHolder } from "./confinement.ts";
 import type { DataIsolate } from "./data_isolate.ts";
 import { DiscoverySocket } from "./discovery_socket.ts";
 import { hasNativeIpv6, type HostAddresses, hostAddresses } from "./host_addresses.ts";
 import type { Descriptors, MachineSetup } from "./messages.ts";
+import { InterfaceThread } from "./interface_thread.ts";
 import { NetworkWatch } from "./network_watch.ts";
 import { clientOptions } from "./options.ts";
 import type { Role } from "./role.ts";
 import { ServerList } from "./server_list.ts";
-import { TunnelInterface } from "./tunnel_interface.ts";
 
 const log = getLogger(["miredo", "client"]);
 
@@ -49,9 +50,8 @@ const HINTS: Readonly<Record<string, string>> = {
  * route metric sees to it that native IPv6 is preferred.
  */
 export class ClientRole implements Role {
-  readonly keep = ["NET_ADMIN"] as const;
   readonly descriptors: Omit<Descriptors, "wake">;
-  readonly #interface: TunnelInterface;
+  readonly #interface: InterfaceThread;
   readonly #service: number;
   readonly #discovery: DiscoverySocket | undefined;
   #config: ClientConfig;
@@ -78,7 +78,7 @@ export class ClientRole implements Role {
       ? DiscoverySocket.open(this.#service, this.#addresses.ipv4)
       : undefined;
     try {
-      this.#interface = new TunnelInterface({
+      this.#interface = new InterfaceThread({
         name: config.interface.name,
         mtu: config.interface.mtu,
         metric: config.interface.metric,
@@ -95,6 +95,10 @@ export class ClientRole implements Role {
     };
   }
 
+  get holder(): CapabilityHolder {
+    return this.#interface;
+  }
+
   get machine(): MachineSetup {
     return { role: "client", options: this.#options(), server: undefined };
   }
@@ -102,6 +106,7 @@ export class ClientRole implements Role {
   attach(data: DataIsolate, fail: (cause: Error) => void): void {
     this.#data = data;
     this.#fail = fail;
+    this.#interface.died.catch(fail);
     this.#watch = new NetworkWatch(() => this.#networkChanged());
     if (!this.#mustStandBy()) this.#askNext();
   }

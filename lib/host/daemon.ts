@@ -4,7 +4,7 @@
  * ```
  *   load the data isolate ─┬─ open descriptors, set up the interface     with privileges
  *                          ▼
- *             become the service user
+ *             give up privileges (confinement.ts)
  *             run the machine in the data isolate                       without
  *             answer on the control socket
  *             SIGHUP: reload   SIGINT, SIGTERM: end
@@ -13,10 +13,9 @@
 
 import { getLogger } from "@logtape/logtape";
 import { type Config, ConfigError, formatIssue } from "../../config/mod.ts";
-import { dropPrivileges } from "../../ffi/privileges.ts";
-import { lookupUser } from "../../ffi/users.ts";
 import { reasonOf } from "./advice.ts";
 import { ClientRole } from "./client_role.ts";
+import { confine, serviceUser } from "./confinement.ts";
 import { ControlPlane } from "./control.ts";
 import { DataIsolate } from "./data_isolate.ts";
 import { Monitor } from "./monitor.ts";
@@ -50,7 +49,7 @@ export interface DaemonOptions {
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const { config } = options;
   using manager = new ServiceManager();
-  const user = serviceUser(config);
+  const user = serviceUser(config.security.user);
   using data = new DataIsolate({
     onEvent: (event) => {
       monitor.onEvent(event);
@@ -70,7 +69,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   using monitor = new Monitor(options.version ?? "unknown", config, data, role.descriptors);
   // The service user may not be able to read the program: it has to be in memory first.
   await data.loaded;
-  if (user !== undefined) dropPrivileges({ uid: user.uid, gid: user.gid, keep: role.keep });
+  confine({ role: config.role, user, chroot: "", holder: role.holder });
 
   const ended = Promise.withResolvers<Deno.Signal>();
   const end = (signal: Deno.Signal) => () => ended.resolve(signal);
@@ -102,16 +101,6 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     Deno.removeSignalListener("SIGTERM", onTerminate);
     Deno.removeSignalListener("SIGHUP", onHangUp);
   }
-}
-
-/** The user to become; undefined when this process has no root privileges to give up. */
-function serviceUser(config: Config): { readonly uid: number; readonly gid: number } | undefined {
-  if (Deno.uid() !== 0) return undefined;
-  const name = config.security.user;
-  const user = lookupUser(name);
-  if (user === undefined) throw new Error(`Cannot become user "${name}": no such user (set security.user)`);
-  if (user.uid === 0) throw new Error(`Cannot run as "${name}": it is root (set security.user to another user)`);
-  return user;
 }
 
 function openRole(config: Config): Role {

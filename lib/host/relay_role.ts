@@ -20,7 +20,7 @@ const log = getLogger(["miredo", "relay"]);
 
 /** A relay. */
 export class RelayRole implements Role {
-  readonly keep = [] as const;
+  readonly holder = undefined;
   readonly descriptors: Omit<Descriptors, "wake">;
   readonly #interface: TunnelInterface;
   readonly #service: number;

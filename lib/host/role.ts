@@ -2,14 +2,15 @@
 
 import type { Config } from "../../config/mod.ts";
 import type { MachineEvent } from "../core/events.ts";
+import type { CapabilityHolder } from "./confinement.ts";
 import type { DataIsolate } from "./data_isolate.ts";
 import type { Descriptors, MachineSetup } from "./messages.ts";
 
 /** One running role. Constructed with privileges: opens descriptors and configures the interface; throws what the kernel refused. */
 export interface Role extends Disposable {
   readonly descriptors: Omit<Descriptors, "wake">;
-  /** Capabilities that the main thread keeps after start. */
-  readonly keep: readonly "NET_ADMIN"[];
+  /** The thread that goes on to need CAP_NET_ADMIN; undefined: none does. */
+  readonly holder: CapabilityHolder | undefined;
   /** The machine to start with. */
   readonly machine: MachineSetup;
   /** Called once the data isolate runs; `fail` ends the daemon with that error. */

@@ -30,7 +30,7 @@ const GUESSED_ADVICE: Hints = {
 
 /** A server. */
 export class ServerRole implements Role {
-  readonly keep = [] as const;
+  readonly holder = undefined;
   readonly descriptors: Omit<Descriptors, "wake">;
   #config: ServerConfig;
   #data: DataIsolate | undefined;

@@ -1,5 +1,5 @@
 /**
- * The tunnel interface as the kernel shows it: a TUN that lives as long as this process, its addresses and its routes.
+ * The tunnel interface as the kernel shows it: a TUN, its addresses and its routes.
  *
  * ```
  *   client   fe80::ffff:ffff:ffff/64   Teredo address/32   ::/0 at metric 1029   while qualified
@@ -9,15 +9,18 @@
  * The kernel must send nothing of its own into the tunnel, so multicast, address generation and router solicitations are off.
  * Everything set here hangs on the interface and vanishes with it, however the process ends; only policy rules outlive it. Those lead
  * to an empty table then, and are taken away at the next start.
+ *
+ * A TUN that exists and waits for a program (`ip tuntap add mode tun user NAME`) is adopted: it was made to stay, and stays. Its owner
+ * needs no privilege to open it; without CAP_NET_ADMIN what should be on it is looked for instead of set, and its absence said.
  */
 
 import { type Hints, SystemError } from "../../ffi/errno.ts";
 import { close, readTextFile } from "../../ffi/io.ts";
 import { Netlink, type RouteChange } from "../../ffi/netlink.ts";
 import { setIpv6Setting } from "../../ffi/sysctl.ts";
-import { openTun } from "../../ffi/tun.ts";
+import { openTun, type Tun } from "../../ffi/tun.ts";
 import type { Ipv6 } from "../wire/ipv6.ts";
-import { equalIpv6, parseIpv6 } from "../wire/ipv6_address.ts";
+import { equalIpv6, formatIpv6, parseIpv6 } from "../wire/ipv6_address.ts";
 import { tolerating, withAdvice } from "./advice.ts";
 
 /** Link-local address of the interface; what the original uses, so that hooks and eyes find what they know. */
@@ -35,6 +38,9 @@ const TAKEN = "an interface of that name exists: end the miredo that holds it, o
 const OPEN_ADVICE: Hints = {
   EBUSY: TAKEN,
   ENOTTY: "/dev/net/tun is another device: mknod /dev/net/tun c 10 200",
+};
+const ADOPT_ADVICE: Hints = {
+  EPERM: "it belongs to somebody else: ip tuntap add mode tun user NAME, with the user who runs this",
 };
 const ROUTE_ADVICE: Hints = { EEXIST: "another route has this metric: end what set it, or set interface.metric" };
 
@@ -63,11 +69,29 @@ interface Given {
  */
 export type InterfaceState = "up" | "down" | "flushed" | "gone";
 
-/** An open tunnel interface. Throws {@link SystemError} where the kernel refuses something. */
-export class TunnelInterface implements Disposable {
+/** What a client needs of its interface, from whichever thread. */
+export interface Tunnel extends Disposable {
   readonly fd: number;
   readonly name: string;
   readonly index: number;
+  /** It was there before, and stays. */
+  readonly adopted: boolean;
+  change(): InterfaceState | undefined;
+  setAddress(address: Ipv6, prefixLength: number, mtu: number): void;
+  clearAddress(): void;
+  restore(): void;
+}
+
+/** An open tunnel interface. Throws {@link SystemError} where the kernel refuses something. */
+export class TunnelInterface implements Tunnel {
+  readonly fd: number;
+  readonly name: string;
+  readonly index: number;
+  readonly adopted: boolean;
+  /** An adopted interface that may be looked at only. */
+  #readOnly = false;
+  /** An adopted interface that was down is put down again. */
+  #wasDown = false;
   readonly #options: InterfaceOptions;
   readonly #netlink: Netlink;
   readonly #routes: RouteChange[] = [];
@@ -79,24 +103,59 @@ export class TunnelInterface implements Disposable {
     this.#netlink = Netlink.open();
     let fd = -1;
     try {
-      if (this.#netlink.linkIndex(options.name) !== undefined) throw taken(options.name);
-      const tun = withAdvice(OPEN_ADVICE, () => openTun(options.name, { vnetHeader: true }));
+      this.adopted = this.#netlink.linkIndex(options.name) !== undefined;
+      const tun = this.adopted
+        ? openExisting(options.name)
+        : withAdvice(OPEN_ADVICE, () => openTun(options.name, { vnetHeader: true }));
       this.fd = fd = tun.fd;
       this.name = tun.name;
       const index = this.#netlink.linkIndex(tun.name);
       if (index === undefined) throw new Error(`Cannot find interface ${JSON.stringify(tun.name)}: it vanished`);
       this.index = index;
       refuseWithoutIpv6(tun.name);
-      this.#netlink.setLink(index, { multicast: false, noAddressGeneration: true, mtu: options.mtu });
-      refuseAdvertisements(tun.name);
-      this.#netlink.setLink(index, { up: true });
-      this.#addLinkLocal();
-      this.#removeRules(); // of one that was killed
+      if (this.adopted) this.#adopt();
+      if (!this.#readOnly) this.#setUp();
     } catch (cause) {
       this.#netlink[Symbol.dispose]();
       if (fd >= 0) close(fd);
       throw cause;
     }
+  }
+
+  /** Finds out whether an interface that was there may be changed; if not, it must be as it should be. */
+  #adopt(): void {
+    const link = this.#netlink.link(this.index);
+    this.#wasDown = link?.up !== true;
+    try {
+      this.#netlink.setLink(this.index, { noAddressGeneration: true });
+      return;
+    } catch (cause) {
+      if (!(cause instanceof SystemError) || cause.code !== "EPERM") throw cause;
+    }
+    this.#readOnly = true;
+    const { mtu } = this.#options;
+    const problem = this.#wasDown
+      ? "it is down"
+      : link !== undefined && link.mtu > mtu
+      ? `its MTU is ${link.mtu}, more than interface.mtu`
+      : undefined;
+    if (problem !== undefined) throw this.#lacks(problem, `ip link set ${this.name} up mtu ${mtu}`);
+  }
+
+  /** An error about an adopted interface that only an administrator can mend. */
+  #lacks(problem: string, command: string): Error {
+    const name = JSON.stringify(this.name);
+    return new Error(
+      `Cannot use interface ${name} as it is: ${problem} (without CAP_NET_ADMIN, run as root: ${command})`,
+    );
+  }
+
+  #setUp(): void {
+    this.#netlink.setLink(this.index, { multicast: false, noAddressGeneration: true, mtu: this.#options.mtu });
+    refuseAdvertisements(this.name);
+    this.#netlink.setLink(this.index, { up: true });
+    this.#addLinkLocal();
+    this.#removeRules(); // of one that was killed
   }
 
   /** How the kernel has it now, if that is news since the last call; "flushed" is until it is {@link restore}d. */
@@ -111,6 +170,7 @@ export class TunnelInterface implements Disposable {
     const link = this.#netlink.link(this.index);
     if (link === undefined) return "gone";
     if (!link.up) return "down";
+    if (this.#readOnly) return "up";
     const whole = this.#netlink.addresses().some(({ index, address }) =>
       index === this.index && address.length === 16 && equalIpv6(address, LINK_LOCAL)
     );
@@ -120,8 +180,29 @@ export class TunnelInterface implements Disposable {
   /** Routes `destination`/`prefixLength` into the tunnel. */
   addRoute(destination: Ipv6, prefixLength: number): void {
     const route = { destination, prefixLength, index: this.index, metric: this.#options.metric };
+    if (this.#readOnly) {
+      this.#requireRoute(route);
+      return;
+    }
     withAdvice(ROUTE_ADVICE, () => this.#netlink.addRoute(route));
     this.#routes.push(route);
+  }
+
+  /** Looks for a route that cannot be set. */
+  #requireRoute({ destination, prefixLength, metric = 0 }: RouteChange): void {
+    const found = this.#netlink.routes({ family: 6 }).some((route) =>
+      route.index === this.index && route.prefixLength === prefixLength && equalIpv6(route.destination, destination)
+    );
+    const text = `${formatIpv6(destination)}/${prefixLength}`;
+    if (!found) throw this.#lacks(`no route to ${text}`, `ip -6 route add ${text} dev ${this.name} metric ${metric}`);
+  }
+
+  /** Looks for an address that cannot be set, and for the default route. */
+  #requireAddress(address: Ipv6, length: number): void {
+    const found = this.#netlink.addresses().some((one) => one.index === this.index && sameOctets(one.address, address));
+    const text = `${formatIpv6(address)}/${length}`;
+    if (!found) throw this.#lacks(`it has not ${text}`, `ip -6 address add ${text} dev ${this.name}`);
+    this.#defaultRoutes().forEach((route) => this.#requireRoute(route));
   }
 
   /**
@@ -130,6 +211,10 @@ export class TunnelInterface implements Disposable {
    * @param mtu octets
    */
   setAddress(address: Ipv6, prefixLength: number, mtu: number): void {
+    if (this.#readOnly) {
+      this.#requireAddress(address, prefixLength);
+      return;
+    }
     const before = this.#given;
     if (before !== undefined && before.prefixLength === prefixLength && equalIpv6(before.address, address)) {
       if (before.mtu !== mtu) this.#netlink.setLink(this.index, { mtu });
@@ -153,19 +238,30 @@ export class TunnelInterface implements Disposable {
 
   /** Sets everything again after the kernel flushed it. */
   restore(): void {
+    if (this.#readOnly) return;
     this.#addLinkLocal();
     for (const route of this.#routes) tolerating(["EEXIST"], () => this.#netlink.addRoute(route));
     if (this.#given !== undefined) this.#apply(this.#given);
   }
 
-  /** Closes the interface; the kernel removes it with all its addresses and routes. */
+  /** Closes the interface; the kernel removes it with all its addresses and routes, unless it was adopted. */
   [Symbol.dispose](): void {
     try {
-      this.#removeRules();
+      if (this.adopted && !this.#readOnly) this.#leaveAsFound();
+      else this.#removeRules();
     } finally {
       this.#netlink[Symbol.dispose]();
       close(this.fd);
     }
+  }
+
+  /** Takes off what was set on an adopted interface, as far as there is still the privilege for it. */
+  #leaveAsFound(): void {
+    const gone = [...ABSENT, "EPERM"];
+    tolerating(gone, () => this.clearAddress());
+    for (const route of this.#routes) tolerating(gone, () => this.#netlink.removeRoute(route));
+    tolerating(gone, () => this.#netlink.removeAddress(this.index, LINK_LOCAL, LINK_LOCAL_LENGTH));
+    if (this.#wasDown) tolerating(gone, () => this.#netlink.setLink(this.index, { up: false }));
   }
 
   #addLinkLocal(): void {
@@ -196,9 +292,18 @@ export class TunnelInterface implements Disposable {
   }
 }
 
-/** A TUN that waits for a program (`ip tuntap add`) could be opened too, but it would outlive us with what we set on it. */
-function taken(name: string): Error {
-  return new Error(`Cannot create interface ${JSON.stringify(name)}: EEXIST (${TAKEN})`);
+/** Opens a TUN that waits for a program. One that is held by another, or is no TUN, is taken. */
+function openExisting(name: string): Tun {
+  try {
+    return withAdvice(ADOPT_ADVICE, () => openTun(name, { vnetHeader: true }));
+  } catch (cause) {
+    if (!(cause instanceof SystemError) || (cause.code !== "EBUSY" && cause.code !== "EINVAL")) throw cause;
+    throw new Error(`Cannot create interface ${JSON.stringify(name)}: EEXIST (${TAKEN})`, { cause });
+  }
+}
+
+function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && equalIpv6(a, b);
 }
 
 function refuseWithoutIpv6(name: string): void {

@@ -11,6 +11,7 @@ import * as file from "../../ffi/abi/file.ts";
 import * as netlink from "../../ffi/abi/netlink.ts";
 import * as offload from "../../ffi/abi/offload.ts";
 import * as process from "../../ffi/abi/process.ts";
+import * as seccomp from "../../ffi/abi/seccomp.ts";
 import * as socket from "../../ffi/abi/socket.ts";
 import * as tun from "../../ffi/abi/tun.ts";
 import { symbols } from "../../ffi/symbols.ts";
@@ -31,7 +32,16 @@ const PARTS: readonly Part[] = [
   { name: "file", headers: ["fcntl.h", "poll.h", "time.h", "dirent.h", "sys/eventfd.h"], table: { ...file } },
   {
     name: "socket",
-    headers: ["sys/socket.h", "sys/time.h", "sys/uio.h", "netinet/in.h", "netinet/ip.h", "netinet/icmp6.h", "netdb.h", "sys/un.h"],
+    headers: [
+      "sys/socket.h",
+      "sys/time.h",
+      "sys/uio.h",
+      "netinet/in.h",
+      "netinet/ip.h",
+      "netinet/icmp6.h",
+      "netdb.h",
+      "sys/un.h",
+    ],
     table: { ...socket },
   },
   { name: "tun", headers: ["sys/socket.h", "sys/ioctl.h", "linux/if.h", "linux/if_tun.h"], table: { ...tun } },
@@ -54,7 +64,25 @@ const PARTS: readonly Part[] = [
     ],
     table: { ...netlink },
   },
-  { name: "process", headers: ["sched.h", "sys/prctl.h", "linux/capability.h", "pwd.h", "grp.h"], table: { ...process } },
+  {
+    name: "process",
+    headers: [
+      "sched.h",
+      "signal.h",
+      "sys/mman.h",
+      "sys/prctl.h",
+      "linux/capability.h",
+      "linux/securebits.h",
+      "pwd.h",
+      "grp.h",
+    ],
+    table: { ...process },
+  },
+  {
+    name: "seccomp",
+    headers: ["linux/seccomp.h", "linux/filter.h", "linux/audit.h"],
+    table: { ...seccomp },
+  },
 ];
 
 /** C expressions and the values the tables give them. */

@@ -3,7 +3,7 @@
  */
 
 import assert from "node:assert/strict";
-import { PERMISSIONS, pointAtWorker } from "../../scripts/compile.ts";
+import { PERMISSIONS, pointAtWorker, WORKERS } from "../../scripts/compile.ts";
 import { elfLength, sha256 } from "../../scripts/npm_runtime.ts";
 
 /** A 64-bit little-endian ELF header (elf.h) with `count` section headers of 64 octets at `at`, and `length` octets in all. */
@@ -44,28 +44,36 @@ Deno.test("what is no whole 64-bit ELF file is refused", () => {
 
 Deno.test("the bundle's one reference to the worker is pointed at the worker's bundle", () => {
   const code = 'a();\nnew Worker(new URL("./data_worker.ts", import.meta.url), { type: "module" });\n';
-  assert.equal(pointAtWorker(code), code.replace(".ts", ".js"));
+  assert.equal(pointAtWorker(code, "data_worker"), code.replace(".ts", ".js"));
   assert.equal(
-    pointAtWorker("new Worker(new URL('./data_worker.ts',import.meta.url))"),
+    pointAtWorker("new Worker(new URL('./data_worker.ts',import.meta.url))", "data_worker"),
     "new Worker(new URL('./data_worker.js',import.meta.url))",
   );
 });
 
 Deno.test("a bundle without reference to the worker, or with several, is refused", () => {
   const once = 'new URL("./data_worker.ts", import.meta.url);';
-  assert.throws(() => pointAtWorker("main();"), /stands in it 0 times, not once/);
-  assert.throws(() => pointAtWorker(once + once), /stands in it 2 times, not once/);
-  assert.throws(() => pointAtWorker(`${once} log("./data_worker.ts");`), /stands in it 2 times, not once/);
-  assert.throws(() => pointAtWorker('open("./data_worker.ts");'), /Cannot point the bundle at the worker/);
+  assert.throws(() => pointAtWorker("main();", "data_worker"), /stands in it 0 times, not once/);
+  assert.throws(() => pointAtWorker(once + once, "data_worker"), /stands in it 2 times, not once/);
+  assert.throws(
+    () => pointAtWorker(`${once} log("./data_worker.ts");`, "data_worker"),
+    /stands in it 2 times, not once/,
+  );
+  assert.throws(
+    () => pointAtWorker('open("./data_worker.ts");', "data_worker"),
+    /Cannot point the bundle at the worker/,
+  );
 });
 
-Deno.test("the source refers to the worker as the compile step expects", () => {
+Deno.test("the source refers to each worker as the compile step expects", () => {
   const root = new URL("../../lib/host/", import.meta.url);
   const sources = [...Deno.readDirSync(root)].filter((entry) => entry.name.endsWith(".ts"))
     .map((entry) => Deno.readTextFileSync(new URL(entry.name, root)));
-  const code = sources.filter((source) => source.includes('new URL("./data_worker.ts"'));
-  assert.equal(code.length, 1);
-  assert.doesNotThrow(() => pointAtWorker(code[0]));
+  for (const worker of WORKERS) {
+    const code = sources.filter((source) => source.includes(`new URL("./${worker}.ts"`));
+    assert.equal(code.length, 1);
+    assert.doesNotThrow(() => pointAtWorker(code[0], worker));
+  }
 });
 
 Deno.test("the executable may not start programs, write files or reach the network by Deno, and asks for nothing", () => {
