@@ -1,7 +1,7 @@
 /** What each key accepts and refuses, with the words people read. */
 
 import assert from "node:assert/strict";
-import type { Role } from "../../config/mod.ts";
+import { parseListenAddress, type Role } from "../../config/mod.ts";
 import { problems } from "./helpers.ts";
 
 /** A server's or client's file that lacks nothing. */
@@ -268,4 +268,24 @@ Deno.test("a value of the wrong kind is told with its kind", () => {
     problemWith("client", "client", 'servers = "teredo.example.net"'),
     'client.servers: "teredo.example.net" is a string, allowed: a list of host names and global unicast IPv4 addresses',
   );
+});
+
+Deno.test("a place to serve metrics is an address and a port, or nothing", () => {
+  assert.deepEqual(parseListenAddress("127.0.0.1:9464"), { address: "127.0.0.1", port: 9464 });
+  assert.deepEqual(parseListenAddress("[::1]:9464"), { address: "::1", port: 9464 });
+  for (
+    const text of [
+      "",
+      "9464",
+      ":9464",
+      "127.0.0.1",
+      "127.0.0.1:0",
+      "127.0.0.1:65536",
+      "::1:9464",
+      "[127.0.0.1]:1",
+      "1.2.3:1",
+    ]
+  ) {
+    assert.equal(parseListenAddress(text), undefined, text);
+  }
 });
