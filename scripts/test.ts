@@ -81,6 +81,8 @@ export const ROOMS: readonly Room[] = [
     kernel: true,
     limit: 5 * MINUTE,
   },
+  // Packages are made by programs of the system, and installed in roots of their own.
+  { name: "package", paths: ["tests/package"], options: ["--allow-all"], limit: 5 * MINUTE },
   // The C Miredo wants to become other users, which a user namespace with one user has not.
   { name: "interop", paths: ["tests/interop"], options: ["--allow-all"], limit: 10 * MINUTE },
 ];
