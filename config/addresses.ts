@@ -101,6 +101,22 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
   return { address: ipv4 ?? ipv6, port: Number(port) };
 }
 
+/** Problem with `text` as a relay's endpoint: a global unicast IPv4 address and a port. */
+export function relayEndpointProblem(text: string): string | undefined {
+  const parts = /^([\d.]+):(\d{1,5})$/.exec(text);
+  if (parts === null) return "is not an IPv4 address and port";
+  const port = Number(parts[2]);
+  return serverAddressProblem(parts[1]) ?? (port >= 1 && port <= 65535 ? undefined : "has no such port");
+}
+
+/** Problem with `text` as a native IPv6 node: a global unicast address that is not Teredo. */
+export function nativeNodeProblem(text: string): string | undefined {
+  const groups = isIPv6(text) ? expandIpv6(text) : undefined;
+  if (groups === undefined) return "is not an IPv6 address";
+  if (groups[0] === 0x2001 && groups[1] === 0) return "is a Teredo address";
+  return groups[0] >>> 13 === 1 ? undefined : "is not in 2000::/3, where global unicast addresses are";
+}
+
 /** Problem with `text` as the place where metrics are served; empty is none. */
 export function listenProblem(text: string): string | undefined {
   return text === "" || parseListenAddress(text) !== undefined ? undefined : "is not an address and port";

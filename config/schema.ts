@@ -4,12 +4,14 @@
  * ```
  *            client   relay   server
  *   [client]   x                        who to qualify with
+ *   [nat]        x                      which ways through NATs to try
  *   [relay]             x               whom to serve
  *   [server]                     x      what to answer
  *   [teredo]            x        x      the service prefix
  *   [interface]  x      x               the tunnel interface
  *   [bind]       x      x               the UDP socket
  *   [security]   x      x        x
+ *   [hooks]      x                        programs run at changes
  *   [limits]     x      x
  *   [log]        x      x        x
  *   [status]     x      x        x      the control socket
@@ -24,6 +26,8 @@ import * as v from "valibot";
 import {
   bindAddressProblem,
   listenProblem,
+  nativeNodeProblem,
+  relayEndpointProblem,
   serverAddressProblem,
   serverNameProblem,
   servicePrefixProblem,
@@ -89,6 +93,14 @@ function userProblem(value: string): string | undefined {
   return /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}\$?$/.test(value) ? undefined : "is not a user name";
 }
 
+/** Problem with an absolute path; the empty one is for none. */
+function pathProblem(value: string): string | undefined {
+  if (value === "") return undefined;
+  // deno-lint-ignore no-control-regex
+  if (/[\x00-\x1f]/.test(value)) return "holds a control character";
+  return value.startsWith("/") ? undefined : "is not absolute";
+}
+
 const SECRET_NOTES = `text of 1 to ${SECRET_MAXIMUM} octets`;
 
 const clientTable = v.object({
@@ -150,6 +162,18 @@ const clientTable = v.object({
     ),
     false,
   ),
+  relay: v.optional(text(relayEndpointProblem, {
+    description:
+      "The relay at which peers meet this client when no direct way leads to it. Without one, the relay through which an IPv6 host answered last.",
+    allowed: "a global unicast IPv4 address and a port",
+    example: "192.0.2.9:3545",
+  })),
+  relay_probe: v.optional(text(nativeNodeProblem, {
+    description:
+      "An IPv6 host that answers pings: asked when a relay is needed and none is known, to find the nearest.",
+    allowed: "a native IPv6 address in 2000::/3",
+    example: "2001:db8::1",
+  })),
   identifier: v.optional(text(lengthProblem(IDENTIFIER_MAXIMUM), {
     description: "The name this client gives in secure qualification (RFC 4380 5.2.2). Needs a secret.",
     allowed: `text of 1 to ${IDENTIFIER_MAXIMUM} octets`,
@@ -184,6 +208,45 @@ const relayTable = v.object({
   honour_cone: v.optional(
     bool("Send to clients whose address has the cone bit without asking their server first, as before RFC 5991."),
     false,
+  ),
+  between_clients: v.optional(
+    bool("Pass packets between two clients that cannot reach each other directly, once both have answered this relay."),
+    true,
+  ),
+  between_clients_rate: v.optional(
+    integer(1, 1_000_000, "packets per second", "How much one client may send to others through this relay."),
+    1_000,
+  ),
+});
+
+const natTable = v.object({
+  symmetric: v.optional(
+    bool(
+      "Stay in service behind a symmetric NAT and reach such peers, by nonces in bubbles (RFC 6081 5.2). The next two build on it.",
+    ),
+    true,
+  ),
+  port_preserving: v.optional(
+    bool("Use random ports, for symmetric NATs that keep port numbers and for peers behind them (RFC 6081 5.4)."),
+    true,
+  ),
+  sequential: v.optional(
+    bool(
+      "Foretell ports, for symmetric NATs that number them in sequence (RFC 6081 5.5). Builds on port_preserving.",
+    ),
+    true,
+  ),
+  hairpinning: v.optional(
+    bool("Tell peers the addresses of this host inside the NAT, to meet those behind the same one (RFC 6081 5.6)."),
+    true,
+  ),
+  server_load_reduction: v.optional(
+    bool("Ask a peer that was idle for 30 seconds itself before its server is troubled (RFC 6081 5.7)."),
+    true,
+  ),
+  relay_paths: v.optional(
+    bool("Meet peers at a relay where no direct way leads to them. For peers to find us so, see client.relay."),
+    true,
   ),
 });
 
@@ -331,6 +394,36 @@ const securityTable = v.object({
     }),
     "nobody",
   ),
+  chroot: v.optional(
+    text(pathProblem, {
+      description:
+        "A directory to be shut up in once everything is open. Names are resolved, and this file is read again, by what is in it: " +
+        'copies of /etc/resolv.conf, /etc/hosts and the C library\'s name service modules. "": none.',
+      allowed: 'an absolute path or ""',
+    }),
+    "",
+  ),
+});
+
+const hooksTable = v.object({
+  up: v.optional(
+    text(pathProblem, {
+      description:
+        "A program that is run when the client has a new address or MTU, as security.user, with STATE, IFACE, IFINDEX, ADDRESS, LLADDRESS " +
+        'and MTU in its environment, and OLD_ before each of them for what was before. "": none.',
+      allowed: 'an absolute path or ""',
+    }),
+    "",
+  ),
+  down: v.optional(
+    text(pathProblem, {
+      description:
+        'A program that is run when the client has lost its address, and at the end, in the same way. "": none.',
+      allowed: 'an absolute path or ""',
+    }),
+    "",
+  ),
+  timeout: v.optional(integer(1, 3600, "seconds", "How long such a program may take before it is ended."), 30),
 });
 
 const logTable = v.object({
@@ -415,9 +508,11 @@ const relayLimits = v.object(PEER_LIMITS);
 export const SCHEMAS = {
   client: v.object({
     client: v.optional(clientTable, {}),
+    nat: v.optional(natTable, {}),
     interface: v.optional(interfaceTable(1029), {}),
     bind: v.optional(bindTable, {}),
     security: v.optional(securityTable, {}),
+    hooks: v.optional(hooksTable, {}),
     limits: v.optional(clientLimits, {}),
     log: v.optional(logTable, {}),
     status: v.optional(statusTable("client"), {}),

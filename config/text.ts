@@ -22,12 +22,14 @@ const PURPOSES: Readonly<Record<Role, string>> = {
 /** What each table is about. */
 const TABLES: Readonly<Record<string, string>> = {
   client: "Who to qualify with.",
+  nat: "Which ways through NATs to try besides those of RFC 4380.",
   relay: "Whom to serve, and how.",
   server: "What to answer, and to whom.",
   teredo: "The Teredo service this node is part of.",
   interface: "The tunnel interface.",
   bind: "The UDP socket.",
   security: "What remains of privileges once everything is set up.",
+  hooks: "Programs that are run at changes, one after another, beside the daemon.",
   limits: "Bounds on memory and on what others can make this node send.",
   log: "What is logged on standard error.",
   status: "What is told to those who ask on this host.",

@@ -6,8 +6,8 @@ import type { RelayOptions } from "../core/relay.ts";
 import type { ServerOptions } from "../core/server.ts";
 import { readU32 } from "../wire/bytes.ts";
 import { type Endpoint, type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
-import { parseIpv6Prefix } from "../wire/ipv6_address.ts";
-import type { HostAddresses } from "./host_addresses.ts";
+import { parseIpv6, parseIpv6Prefix } from "../wire/ipv6_address.ts";
+import { type HostAddresses, isLoopback } from "./host_addresses.ts";
 
 /** RS time-out and attempts (RFC 4380 5.2.1: T and N), and the waits between series while off-line, milliseconds; ours. */
 const SOLICITATION_TIMEOUT = 4_000;
@@ -25,7 +25,7 @@ export interface ClientSurroundings {
 }
 
 export function clientOptions(config: ClientConfig, surroundings: ClientSurroundings): ClientOptions {
-  const { client, limits } = config;
+  const { client, limits, nat } = config;
   return {
     refreshInterval: client.refresh_interval * 1000,
     solicitationTimeout: SOLICITATION_TIMEOUT,
@@ -34,16 +34,16 @@ export function clientOptions(config: ClientConfig, surroundings: ClientSurround
     retryMaximum: RETRY_MAXIMUM,
     conePhase: client.legacy_cone,
     honourCone: client.legacy_cone,
-    symmetricNatSupport: false,
+    symmetricNatSupport: nat.symmetric,
     traversal: {
-      portPreserving: false,
-      sequential: false,
-      hairpinning: false,
-      serverLoadReduction: false,
-      relayPaths: false,
-      relay: undefined,
-      relayProbe: undefined,
-      localAddresses: [],
+      portPreserving: nat.port_preserving,
+      sequential: nat.sequential,
+      hairpinning: nat.hairpinning,
+      serverLoadReduction: nat.server_load_reduction,
+      relayPaths: nat.relay_paths,
+      relay: client.relay === undefined ? undefined : endpoint(client.relay),
+      relayProbe: client.relay_probe === undefined ? undefined : parseIpv6(client.relay_probe),
+      localAddresses: localAddresses(surroundings.addresses),
     },
     localDiscovery: client.local_discovery,
     requireSameMappedAddress: true,
@@ -80,8 +80,8 @@ export function relayOptions(config: RelayConfig, addresses: HostAddresses): Rel
     queueOctetsPerPeer: limits.queue_octets_per_peer,
     queueOctetsTotal: limits.queue_octets_total,
     errorsPerSecond: limits.icmpv6_errors_per_second,
-    betweenClients: true,
-    betweenClientsRate: 1000,
+    betweenClients: relay.between_clients,
+    betweenClientsRate: relay.between_clients_rate,
   };
 }
 
@@ -124,4 +124,17 @@ function requiredAddress(text: string): Ipv4 {
 /** Octets of an identifier as a string of the same length, the way the server looks them up. */
 function latin1(text: string): string {
   return String.fromCharCode(...encoder.encode(text));
+}
+
+/** `ADDRESS:PORT`, as the schema has checked. */
+function endpoint(text: string): Endpoint | undefined {
+  const [host, port] = text.split(":");
+  const address = parseIpv4(host);
+  return address === undefined ? undefined : { address, port: Number(port) };
+}
+
+/** Addresses that peers behind the same NAT may reach, the one towards the Internet first. */
+function localAddresses({ ipv4, ipv4Source }: HostAddresses): Ipv4[] {
+  const all = ipv4.map(({ address }) => address).filter((address) => !isLoopback(address));
+  return ipv4Source === undefined ? all : [ipv4Source, ...all.filter((address) => address !== ipv4Source)];
 }

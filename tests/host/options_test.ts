@@ -14,6 +14,7 @@ const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
 const HOST: HostAddresses = {
   ipv4: [{ address: ipv4("127.0.0.1"), prefixLength: 8 }, { address: ipv4("198.51.100.1"), prefixLength: 24 }],
+  ipv4Source: ipv4("198.51.100.1"),
   ipv6: [ipv6("::1"), ipv6("2001:db8::1")],
   nativeSource: ipv6("2001:db8::1"),
 };
@@ -97,4 +98,57 @@ Deno.test("a server's rates, MTU and switches pass through", () => {
   );
   assert.deepEqual([options.ratePerSource, options.rateTotal, options.mtu], [3, 0, 1400]);
   assert.deepEqual([options.nativeForwarding, options.forwardForeign], [false, true]);
+});
+
+Deno.test("a client's ways through NATs follow their keys, and its relay is read as an endpoint", () => {
+  const { symmetricNatSupport, traversal } = client();
+  assert.equal(symmetricNatSupport, true);
+  assert.deepEqual(traversal, {
+    portPreserving: true,
+    sequential: true,
+    hairpinning: true,
+    serverLoadReduction: true,
+    relayPaths: true,
+    relay: undefined,
+    relayProbe: undefined,
+    localAddresses: [ipv4("198.51.100.1")],
+  });
+  const other = client(
+    "nat.symmetric=false",
+    "nat.port_preserving=false",
+    "nat.sequential=false",
+    "nat.hairpinning=false",
+    "nat.server_load_reduction=false",
+    "nat.relay_paths=false",
+    "client.relay=203.0.113.9:3545",
+    "client.relay_probe=2001:db8::7",
+  );
+  assert.equal(other.symmetricNatSupport, false);
+  assert.deepEqual(other.traversal, {
+    portPreserving: false,
+    sequential: false,
+    hairpinning: false,
+    serverLoadReduction: false,
+    relayPaths: false,
+    relay: { address: ipv4("203.0.113.9"), port: 3545 },
+    relayProbe: ipv6("2001:db8::7"),
+    localAddresses: [ipv4("198.51.100.1")],
+  });
+});
+
+Deno.test("of a host's addresses, peers inside the NAT are told the one towards the Internet first, and never loopback", () => {
+  const config = loadConfig("client", { ...NOWHERE, set: ['client.servers=["192.0.2.1"]'] });
+  const addresses = {
+    ...HOST,
+    ipv4: [...HOST.ipv4, { address: ipv4("192.168.1.5"), prefixLength: 24 }],
+    ipv4Source: ipv4("192.168.1.5"),
+  };
+  const { traversal } = clientOptions(config, { local: { address: 0, port: 2 }, addresses, remembered: undefined });
+  assert.deepEqual(traversal.localAddresses, [ipv4("192.168.1.5"), ipv4("198.51.100.1")]);
+});
+
+Deno.test("a relay passes packets between clients unless told not to, at the rate given", () => {
+  assert.deepEqual([relay().betweenClients, relay().betweenClientsRate], [true, 1000]);
+  const other = relay("relay.between_clients=false", "relay.between_clients_rate=5");
+  assert.deepEqual([other.betweenClients, other.betweenClientsRate], [false, 5]);
 });
