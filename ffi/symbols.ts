@@ -123,6 +123,19 @@ export const symbols = {
   chdir: { parameters: ["buffer"], result: "i32" },
   // int execve(const char *pathname, char *const argv[], char *const envp[]);  to see it fail
   execve: { parameters: ["buffer", "pointer", "pointer"], result: "i32" },
+  // int fcntl(int fd, int cmd, ...);
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // int pipe2(int pipefd[2], int flags);
+  pipe2: { parameters: ["buffer", "i32"], result: "i32" },
+  // int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *file_actions,
+  //                 const posix_spawnattr_t *attrp, char *const argv[], char *const envp[]);
+  posix_spawn: { parameters: ["buffer", "buffer", "buffer", "pointer", "pointer", "pointer"], result: "i32" },
+  // int posix_spawn_file_actions_init(posix_spawn_file_actions_t *file_actions);
+  posix_spawn_file_actions_init: { parameters: ["buffer"], result: "i32" },
+  // int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *file_actions, int fildes, int newfildes);
+  posix_spawn_file_actions_adddup2: { parameters: ["buffer", "i32", "i32"], result: "i32" },
+  // int posix_spawn_file_actions_destroy(posix_spawn_file_actions_t *file_actions);
+  posix_spawn_file_actions_destroy: { parameters: ["buffer"], result: "i32" },
   // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset);
   mmap: { parameters: ["u64", "u32", "i32", "i32", "i32", "u64"], result: "u64" },
   // int mprotect(void *addr, size_t len, int prot);

@@ -11,6 +11,9 @@ export const O_RDWR = 2;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 
+/** fcntl(2): sets the flags of an open file. */
+export const F_SETFL = 4;
+
 export const EFD_CLOEXEC = 0o2000000;
 export const EFD_NONBLOCK = 0o4000;
 

@@ -17,6 +17,7 @@ import { localEndpoint, openUdp } from "../../ffi/udp.ts";
 import type { ClientOptions } from "../core/client.ts";
 import type { MachineEvent } from "../core/events.ts";
 import { formatEndpoint, formatIpv4, parseIpv4 } from "../wire/ipv4.ts";
+import type { Ipv6 } from "../wire/ipv6.ts";
 import { formatIpv6 } from "../wire/ipv6_address.ts";
 import { flagsAt } from "../wire/teredo_address.ts";
 import { BIND_ADVICE, reasonOf, withAdvice } from "./advice.ts";
@@ -25,11 +26,13 @@ import type { DataIsolate } from "./data_isolate.ts";
 import { DiscoverySocket } from "./discovery_socket.ts";
 import { hasNativeIpv6, type HostAddresses, hostAddresses } from "./host_addresses.ts";
 import type { Descriptors, MachineSetup } from "./messages.ts";
+import { Hooks, type InterfaceView } from "./hooks.ts";
 import { InterfaceThread } from "./interface_thread.ts";
 import { NetworkWatch } from "./network_watch.ts";
 import { clientOptions } from "./options.ts";
 import type { Role } from "./role.ts";
 import { ServerList } from "./server_list.ts";
+import { LINK_LOCAL } from "./tunnel_interface.ts";
 
 const log = getLogger(["miredo", "client"]);
 
@@ -54,6 +57,9 @@ export class ClientRole implements Role {
   readonly #interface: InterfaceThread;
   readonly #service: number;
   readonly #discovery: DiscoverySocket | undefined;
+  readonly #hooks: Hooks;
+  /** What hooks were last told of an address. */
+  #hooked: InterfaceView | undefined;
   #config: ClientConfig;
   #servers: ServerList;
   /** Ends the waits of {@link #servers} when another list takes over. */
@@ -88,6 +94,7 @@ export class ClientRole implements Role {
       this.#closeSockets();
       throw cause;
     }
+    this.#hooks = new Hooks(config.hooks, this.#interface);
     this.descriptors = {
       tun: this.#interface.fd,
       sockets: [this.#service, -1, this.#discovery?.fd ?? -1],
@@ -97,6 +104,10 @@ export class ClientRole implements Role {
 
   get holder(): CapabilityHolder {
     return this.#interface;
+  }
+
+  startPrograms(): void {
+    this.#hooks.start();
   }
 
   get machine(): MachineSetup {
@@ -120,6 +131,7 @@ export class ClientRole implements Role {
         if (this.#standby) break; // said before the machine heard that it is out of service
         const mtu = Math.min(this.#config.interface.mtu, event.mtu ?? Infinity);
         this.#onInterface(() => this.#interface.setAddress(event.address, ADDRESS_PREFIX_LENGTH, mtu));
+        this.#tellHooks("up", event.address, mtu);
         this.#remember({ mapped: event.mapped, flags: flagsAt(event.address, 0) });
         log.info("Qualified", {
           address: formatIpv6(event.address),
@@ -131,12 +143,12 @@ export class ClientRole implements Role {
         break;
       }
       case "lost":
-        this.#onInterface(() => this.#interface.clearAddress());
+        this.#clearAddress();
         if (event.reason !== "stopped") log.warn("Lost qualification", { reason: event.reason });
         break;
       case "offline":
         // A machine that took over from another one says nothing of the address it found.
-        this.#onInterface(() => this.#interface.clearAddress());
+        this.#clearAddress();
         log.warn("No Teredo service", {
           reason: event.reason,
           hint: HINTS[event.reason] ?? "",
@@ -197,6 +209,7 @@ export class ClientRole implements Role {
   [Symbol.dispose](): void {
     this.#asked.abort();
     this.#watch?.[Symbol.dispose]();
+    this.#hooks[Symbol.dispose]();
     this.#closeSockets();
     this.#interface[Symbol.dispose]();
   }
@@ -224,12 +237,23 @@ export class ClientRole implements Role {
       log.info("Standing by while the host has native IPv6");
       const running = this.#data?.machine;
       if (running?.role === "client") this.#data?.replace({ ...running, server: undefined });
-      this.#onInterface(() => this.#interface.clearAddress());
+      this.#clearAddress();
     } else if (before && !this.#standby) {
       log.info("Native IPv6 is gone: back in service");
       this.#askNext();
     }
     return this.#standby;
+  }
+
+  /** Takes the address off the interface, and says so to hooks. */
+  #clearAddress(): void {
+    this.#onInterface(() => this.#interface.clearAddress());
+    if (this.#hooked !== undefined) this.#hooks.changed({ ...this.#hooked, state: "down" });
+  }
+
+  #tellHooks(state: "up", address: Ipv6, mtu: number): void {
+    this.#hooked = { state, address: formatIpv6(address), linkLocal: formatIpv6(LINK_LOCAL), mtu };
+    this.#hooks.changed(this.#hooked);
   }
 
   /** Looks what the kernel or others did to the interface, and mends it where that is possible. */

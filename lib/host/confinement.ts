@@ -4,15 +4,16 @@
  *
  * ```
  *                                                             thread      needs
- *    1  enter security.chroot, where set                      process     CAP_SYS_CHROOT
- *    2  no_new_privs; empty bounding set, locked securebits   all         CAP_SETPCAP for the two last
- *    3  no groups, group and user of security.user            all         started by root
- *    4  CAP_NET_ADMIN alone, in the thread that tends the     that one    a client that has it
+ *    1  no_new_privs; empty bounding set, locked securebits   all         CAP_SETPCAP for the two last
+ *    2  no groups, group and user of security.user            all         started by root
+ *    3  the shell for hooks, where there are any              its own     /bin/sh
+ *    4  security.chroot, where set                            process     CAP_SYS_CHROOT
+ *    5  CAP_NET_ADMIN alone, in the thread that tends the     that one    a client that has it
  *       interface (interface_thread.ts)
- *    5  no capability                                         all others
- *    6  system call filter                                    all
- *    7  look: at every thread, and whether what must fail fails
- *    8  the runtime's own permissions
+ *    6  no capability                                         all others
+ *    7  system call filter                                    all
+ *    8  look: at every thread, and whether what must fail fails
+ *    9  no permission of the runtime that is not needed any more
  * ```
  *
  * Started by root, as a user with ambient capabilities, as root of a user namespace, or as a user without any privilege whose TUN was made
@@ -27,10 +28,13 @@ import { close, readTextFile } from "../../ffi/io.ts";
 import { libc } from "../../ffi/libc.ts";
 import {
   becomeUser,
+  type Capability,
   changeRoot,
   dropCapabilities,
   forbidGain,
   ignoreDebuggerSignal,
+  keepCapabilities,
+  limitThread,
   maskOf,
   processId,
   ThreadDirectory,
@@ -62,20 +66,23 @@ export interface Confinement {
   /** New root directory; empty: none. */
   readonly chroot: string;
   readonly holder: CapabilityHolder | undefined;
+  /** Starts programs that are to run beside this one. */
+  readonly startPrograms: () => void;
 }
 
 /**
  * Takes every privilege from this process that its role does not need while it runs, and looks whether that is so.
  * @throws Error when the kernel refuses a step, or something is left over
  */
-export function confine({ role, user, chroot, holder }: Confinement): void {
+export function confine({ role, user, chroot, holder, startPrograms }: Confinement): void {
   using threads = new ThreadDirectory(); // stays readable behind a chroot
-  const own = privilegesOf(threads, threadId());
-  const maySetBounds = has(own, "SETPCAP");
+  const maySetBounds = has(privilegesOf(threads, threadId()), "SETPCAP");
 
-  if (chroot !== "") changeRoot(chroot);
+  if (chroot !== "") keepCapabilities();
   forbidGain(maySetBounds);
   if (user !== undefined) becomeUser(user.uid, user.gid);
+  startPrograms();
+  if (chroot !== "") enter(chroot, threads);
   holder?.limit();
   dropCapabilities(new Set(holder === undefined ? [] : [holder.thread]));
   ignoreDebuggerSignal();
@@ -122,7 +129,14 @@ function privilegesOf(threads: ThreadDirectory, tid: number): ThreadPrivileges {
   return found;
 }
 
-function has(thread: ThreadPrivileges, capability: "SETPCAP"): boolean {
+/** Enters `path` with the last use of CAP_SYS_CHROOT. */
+function enter(path: string, threads: ThreadDirectory): void {
+  const permitted = (privilegesOf(threads, threadId()).permitted & maskOf(["SYS_CHROOT"])) !== 0n;
+  if (permitted) limitThread(["SYS_CHROOT"]); // a change of user took it out of the effective set
+  changeRoot(path);
+}
+
+function has(thread: ThreadPrivileges, capability: Capability): boolean {
   return (thread.effective & maskOf([capability])) !== 0n;
 }
 

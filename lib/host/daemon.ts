@@ -69,7 +69,13 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   using monitor = new Monitor(options.version ?? "unknown", config, data, role.descriptors);
   // The service user may not be able to read the program: it has to be in memory first.
   await data.loaded;
-  confine({ role: config.role, user, chroot: "", holder: role.holder });
+  confine({
+    role: config.role,
+    user,
+    chroot: config.security.chroot,
+    holder: role.holder,
+    startPrograms: () => role.startPrograms?.(),
+  });
 
   const ended = Promise.withResolvers<Deno.Signal>();
   const end = (signal: Deno.Signal) => () => ended.resolve(signal);

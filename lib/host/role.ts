@@ -11,6 +11,8 @@ export interface Role extends Disposable {
   readonly descriptors: Omit<Descriptors, "wake">;
   /** The thread that goes on to need CAP_NET_ADMIN; undefined: none does. */
   readonly holder: CapabilityHolder | undefined;
+  /** Starts the programs that run beside this one. Called once, as the service user, while programs can be started. */
+  startPrograms?(): void;
   /** The machine to start with. */
   readonly machine: MachineSetup;
   /** Called once the data isolate runs; `fail` ends the daemon with that error. */

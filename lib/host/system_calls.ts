@@ -79,9 +79,6 @@ const SOCKETS: readonly Syscall[] = [
   "shutdown",
 ];
 
-/** The one child there may be, the runner of hooks, which was started before. */
-const CHILDREN: readonly Syscall[] = ["wait4", "waitid", "pidfd_open", "pidfd_send_signal"];
-
 /** What only an intruder tries: other processes, the kernel, mounts, namespaces, keys, the machine. */
 const FATAL: readonly Syscall[] = [
   ...["ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd"] as const,
@@ -141,7 +138,7 @@ export function systemCallRules(role: Role, process: number): readonly Rule[] {
     allowWhen,
   });
   return [
-    ...[...PACKETS, ...RUNTIME, ...FILES, ...SOCKETS, ...CHILDREN].map(allow),
+    ...[...PACKETS, ...RUNTIME, ...FILES, ...SOCKETS].map(allow),
     only("socket", SOCKETS_OF[role]),
     only("socketpair", [[{ argument: 0, oneOf: [AF_UNIX] }]]),
     // Threads, not processes, and no namespaces.

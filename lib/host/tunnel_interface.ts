@@ -24,7 +24,7 @@ import { equalIpv6, formatIpv6, parseIpv6 } from "../wire/ipv6_address.ts";
 import { tolerating, withAdvice } from "./advice.ts";
 
 /** Link-local address of the interface; what the original uses, so that hooks and eyes find what they know. */
-const LINK_LOCAL: Ipv6 = parseIpv6("fe80::ffff:ffff:ffff") ?? new Uint8Array(16);
+export const LINK_LOCAL: Ipv6 = parseIpv6("fe80::ffff:ffff:ffff") ?? new Uint8Array(16);
 const LINK_LOCAL_LENGTH = 64;
 const ANY: Ipv6 = new Uint8Array(16);
 
