@@ -35,6 +35,9 @@ const MAIN = "main.ts";
 export const WORKERS = ["data_worker", "interface_worker"] as const;
 const WORKER_DIRECTORY = "lib/host";
 
+/** When the bundles were written, as the executable tells it: always the same, so that the same sources make the same bytes. */
+const FILE_TIME = new Date("2000-01-01T00:00:00Z");
+
 /** How long the release host may take to answer at all, milliseconds. */
 const PROBE_TIMEOUT = 5_000;
 
@@ -221,6 +224,7 @@ async function main(options: Options): Promise<void> {
       sizes.push(`${worker}.js ${size((await Deno.stat(`${directory}/${worker}.js`)).size)}`);
     }
     await Deno.writeTextFile(`${directory}/main.js`, code);
+    for (const { name } of Deno.readDirSync(directory)) await Deno.utime(`${directory}/${name}`, FILE_TIME, FILE_TIME);
     console.log(`Bundles        main.js ${size(code.length)}, ${sizes.join(", ")}`);
     console.log(`Runtime        ${await compile(directory, options)}`);
     if (options.target === undefined) console.log(`Version        ${await version(`${directory}/miredo`)}`);
