@@ -185,17 +185,15 @@ function plainValue(node: AST.TOMLValue): Pick<ValueNode, "value" | "kind"> {
 }
 
 /** A table that holds what `value` says under the dotted `key`, all at one place: an option or argument of the command line. */
-export function tableOf(key: string, value: string | number | readonly string[], at: Place): TableNode {
-  const leaf = (one: string | number): Node => ({
+export function tableOf(key: string, value: string | number | boolean | readonly string[], at: Place): TableNode {
+  const leaf = (one: string | number | boolean): Node => ({
     type: "value",
     value: one,
-    kind: typeof one === "string" ? "a string" : "a number",
+    kind: typeof one === "string" ? "a string" : `a ${typeof one}`,
     written: JSON.stringify(one),
     at,
   });
-  const node: Node = typeof value === "string" || typeof value === "number"
-    ? leaf(value)
-    : { type: "list", items: value.map(leaf), at };
+  const node: Node = typeof value === "object" ? { type: "list", items: value.map(leaf), at } : leaf(value);
   const inTable = (name: string, inner: Node): TableNode => ({
     type: "table",
     entries: new Map([[name, { keyAt: at, node: inner }]]),

@@ -19,3 +19,4 @@ export {
 export { ConfigError, type ConfigIssue, formatIssue, nearest, type Place } from "./problems.ts";
 export { type ListenAddress, parseListenAddress } from "./addresses.ts";
 export { effectiveConfig, sampleConfig } from "./text.ts";
+export { formatRemark, importLegacy, LEGACY_FILES, type LegacyImport, type Remark } from "./legacy_import.ts";

@@ -5,7 +5,15 @@ import { message } from "@optique/core/message";
 import { multiple } from "@optique/core/modifiers";
 import { argument, command, constant } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { type CommonArguments, configOptions, interfaceOptions, loadOptions, OPTIONS, roleOptions } from "./options.ts";
+import {
+  type CommonArguments,
+  configOptions,
+  interfaceOptions,
+  loadOptions,
+  oldOptions,
+  OPTIONS,
+  roleOptions,
+} from "./options.ts";
 import { runRole } from "./role.ts";
 
 export const clientCommand = command(
@@ -20,6 +28,7 @@ export const clientCommand = command(
     interfaceOptions,
     roleOptions,
     configOptions,
+    oldOptions,
   ),
   {
     brief: message`Give this host IPv6 from behind NATs.`,

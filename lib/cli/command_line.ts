@@ -8,7 +8,7 @@ import { run } from "@optique/run";
 import { ConfigError, nearest } from "../../config/mod.ts";
 import { addressCommand, runAddress } from "./address.ts";
 import { clientCommand, runClient } from "./client.ts";
-import { configCommand, runConfigCheck, runConfigExample, runConfigShow } from "./config.ts";
+import { configCommand, runConfigCheck, runConfigExample, runConfigImport, runConfigShow } from "./config.ts";
 import { ExitCode } from "./exit_code.ts";
 import { mireCommand, runMireCommand } from "./mire.ts";
 import { netcheckCommand, runNetcheck } from "./netcheck.ts";
@@ -168,5 +168,7 @@ function runCommand(parsed: Command): number | Promise<number> {
       return runConfigShow(parsed);
     case "config example":
       return runConfigExample(parsed);
+    case "config import":
+      return runConfigImport(parsed);
   }
 }

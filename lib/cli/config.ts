@@ -1,4 +1,4 @@
-/** `miredo config check | show | example`: what is wrong with configurations, what is in effect, what there is to set. */
+/** `miredo config check | show | example | import`: what is wrong with configurations, what is in effect, what there is to set. */
 
 import { merge, object, or } from "@optique/core/constructs";
 import { message, value } from "@optique/core/message";
@@ -10,6 +10,9 @@ import {
   ConfigError,
   defaultFile,
   effectiveConfig,
+  formatRemark,
+  importLegacy,
+  LEGACY_FILES,
   loadWithSources,
   type Role,
   roleOfFile,
@@ -72,13 +75,32 @@ const exampleCommand = command(
   },
 );
 
-export const configCommand = command(
-  "config",
-  or(checkCommand, showCommand, exampleCommand, {
-    errors: { noMatch: message`Cannot run ${value("config")} alone: say check, show or example` },
+const importCommand = command(
+  "import",
+  object({
+    command: constant("config import"),
+    files: multiple(argument(path({ metavar: "FILE", type: "file" }), {
+      description:
+        message`miredo.conf, miredo-server.conf or a file of /etc/default. Without any: those in their usual places.`,
+    })),
+    role: optional(option("--role", role, {
+      description: message`Role to print, where the files are about several.`,
+    })),
   }),
   {
-    brief: message`Check, show and explain configurations.`,
+    brief: message`Turn files of the C Miredo into a configuration file.`,
+    description:
+      message`Prints TOML with a note for each line of the old files. What is wrong, and what Miredo ignored, is told on standard error. Exits with 78 when a line cannot be used.`,
+  },
+);
+
+export const configCommand = command(
+  "config",
+  or(checkCommand, showCommand, exampleCommand, importCommand, {
+    errors: { noMatch: message`Cannot run ${value("config")} alone: say check, show, example or import` },
+  }),
+  {
+    brief: message`Check, show, explain and import configurations.`,
   },
 );
 
@@ -107,14 +129,17 @@ export function runConfigCheck(args: { readonly files: readonly string[]; readon
 
 /** The files in their usual place that exist, or whose existence cannot be told. */
 function defaultFiles(role: Role | undefined): string[] {
-  return (role === undefined ? ROLES : [role]).map((one) => defaultFile(one)).filter((file) => {
-    try {
-      Deno.statSync(file);
-      return true;
-    } catch (error) {
-      return !(error instanceof Deno.errors.NotFound);
-    }
-  });
+  return (role === undefined ? ROLES : [role]).map((one) => defaultFile(one)).filter(mayExist);
+}
+
+/** False only where there is certainly no such file. */
+function mayExist(file: string): boolean {
+  try {
+    Deno.statSync(file);
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
+  }
 }
 
 /** @returns the exit code */
@@ -129,4 +154,28 @@ export function runConfigShow(args: CommonArguments & { readonly role: Role }): 
 export function runConfigExample(args: { readonly role: Role }): number {
   answer(sampleConfig(args.role));
   return ExitCode.ok;
+}
+
+/** @returns the exit code */
+export function runConfigImport(args: { readonly files: readonly string[]; readonly role: Role | undefined }): number {
+  const files = args.files.length > 0 ? args.files : LEGACY_FILES.filter(mayExist);
+  if (files.length === 0) {
+    say("miredo: Cannot import: no file is named, and no file of Miredo is in its usual place");
+    return ExitCode.failure;
+  }
+  const imports = importLegacy(files);
+  const chosen = imports.filter(({ role }) => args.role === undefined || role === args.role);
+  if (chosen.length !== 1) {
+    const found = imports.map(({ role }) => role).join(" and ");
+    say(
+      `miredo: Cannot import ${args.role ?? "several roles at once"}: the files are for ${found} (--role says which)`,
+    );
+    return ExitCode.usage;
+  }
+  const [{ toml, remarks }] = chosen;
+  for (const remark of remarks) {
+    if (remark.severity !== "note") say(`${remark.severity}: ${formatRemark(remark)}`);
+  }
+  answer(toml);
+  return remarks.some(({ severity }) => severity === "error") ? ExitCode.config : ExitCode.ok;
 }

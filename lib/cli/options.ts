@@ -8,6 +8,7 @@ import type { UsageTerm } from "@optique/core/usage";
 import { choice, string } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
 import { type LoadOptions, LOG_FORMATS, LOG_LEVELS, type Override } from "../../config/mod.ts";
+import { say } from "./output.ts";
 
 /** How a role's options stand in its usage line; the help lists them below. */
 export const OPTIONS: UsageTerm = { type: "multiple", terms: [{ type: "argument", metavar: "OPTION" }], min: 0 };
@@ -35,6 +36,18 @@ export const roleOptions = object("Options", {
   })),
 });
 
+/**
+ * What people and init scripts still write for the C Miredo, understood and not shown. `-c` and `-u` are what they were, `-t` is
+ * security.chroot; `-f` and `-p` have nothing to do any more: roles run in the foreground, and systemd knows their process.
+ */
+export const oldOptions = object("Old", {
+  conf: optional(option("--conf", path({ metavar: "FILE", type: "file" }), { hidden: true })),
+  username: optional(option("--username", string({ metavar: "USER" }), { hidden: true })),
+  foreground: optional(option("-f", "--foreground", { hidden: true })),
+  pidfile: optional(option("-p", "--pidfile", string({ metavar: "FILE" }), { hidden: true })),
+  chroot: optional(option("-t", "--chroot", "--chrootdir", string({ metavar: "DIRECTORY" }), { hidden: true })),
+});
+
 /** Of the roles with a tunnel interface. */
 export const interfaceOptions = object("Options", {
   interface: optional(option("-i", "--interface", string({ metavar: "NAME" }), {
@@ -50,6 +63,10 @@ export interface CommonArguments {
   readonly interface?: string | undefined;
   readonly logLevel?: string | undefined;
   readonly logFormat?: string | undefined;
+  readonly conf?: string | undefined;
+  readonly username?: string | undefined;
+  readonly pidfile?: string | undefined;
+  readonly chroot?: string | undefined;
 }
 
 /** What to load for a command line, with what its own arguments add. */
@@ -58,9 +75,12 @@ export function loadOptions(common: CommonArguments, own: readonly Override[] = 
   const give = (key: string, from: string, value: string | undefined): void => {
     if (value !== undefined) overrides.push({ key, value, from });
   };
+  give("security.user", "--username", common.username);
   give("security.user", "--user", common.user);
+  give("security.chroot", "--chroot", common.chroot);
   give("interface.name", "--interface", common.interface);
   give("log.level", "--log-level", common.logLevel);
   give("log.format", "--log-format", common.logFormat);
-  return { file: common.config, set: common.set, overrides };
+  if (common.pidfile !== undefined) say("warning: --pidfile is ignored: there is none, miredo status finds the daemon");
+  return { file: common.config ?? common.conf, set: common.set, overrides };
 }

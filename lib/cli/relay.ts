@@ -3,12 +3,20 @@
 import { merge, object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { command, constant } from "@optique/core/primitives";
-import { type CommonArguments, configOptions, interfaceOptions, loadOptions, OPTIONS, roleOptions } from "./options.ts";
+import {
+  type CommonArguments,
+  configOptions,
+  interfaceOptions,
+  loadOptions,
+  oldOptions,
+  OPTIONS,
+  roleOptions,
+} from "./options.ts";
 import { runRole } from "./role.ts";
 
 export const relayCommand = command(
   "relay",
-  merge(object({ command: constant("relay") }), interfaceOptions, roleOptions, configOptions),
+  merge(object({ command: constant("relay") }), interfaceOptions, roleOptions, configOptions, oldOptions),
   {
     brief: message`Connect IPv6 hosts with Teredo clients.`,
     usageLine: [OPTIONS],

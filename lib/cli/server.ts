@@ -6,7 +6,7 @@ import { optional } from "@optique/core/modifiers";
 import { argument, command, constant } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import type { Override } from "../../config/mod.ts";
-import { type CommonArguments, configOptions, loadOptions, OPTIONS, roleOptions } from "./options.ts";
+import { type CommonArguments, configOptions, loadOptions, oldOptions, OPTIONS, roleOptions } from "./options.ts";
 import { runRole } from "./role.ts";
 
 export const serverCommand = command(
@@ -23,6 +23,7 @@ export const serverCommand = command(
     }),
     roleOptions,
     configOptions,
+    oldOptions,
   ),
   {
     brief: message`Let Teredo clients qualify and reach each other.`,

@@ -58,7 +58,7 @@ Usage: miredo COMMAND [ARGUMENT...]
   netcheck       Tell what NAT there is and whether Teredo can work.
   mire           Answer test packets: bubbles and echo requests.
   address        Explain a Teredo address.
-  config         Check, show and explain configurations.
+  config         Check, show, explain and import configurations.
   completion     Generate shell completion script or provide completions.
   -h, --help     Show help information.
   -V, --version  Show version information.
@@ -123,7 +123,7 @@ spec("a command line that is not understood gets one line and exit code 2", {}, 
     ["client", "--log-level", "loud"],
     '`--log-level`: Expected one of "error", "warning", "info", and "debug", but got "loud"',
   ),
-  usage(["config"], 'Cannot run "config" alone: say check, show or example'),
+  usage(["config"], 'Cannot run "config" alone: say check, show, example or import'),
   usage(["config", "chek"], 'Cannot understand "chek", did you mean "check"?'),
   usage(["config", "show"], "A role is missing, allowed: client, relay or server"),
   usage(["address"], "An address is missing, allowed: miredo address ADDRESS"),
@@ -276,16 +276,74 @@ spec("config example prints the sample of a role", {}, [
   { args: ["config", "example", "server"], stdout: sampleConfig("server") },
 ]);
 
+spec("config import turns files of the C Miredo into TOML", {
+  "miredo.conf": "ServerAddress teredo.example.net\nSyslogFacility daemon\n",
+  "miredo-server.conf": "ServerBindAddress 10.0.0.1\n",
+}, [
+  {
+    args: ["config", "import", "miredo.conf"],
+    stdout: `# miredo client: imported from miredo.conf
+# Its place is /etc/miredo/client.toml. "miredo config example client" shows all keys.
+
+[client]
+# miredo.conf:1: ServerAddress teredo.example.net
+servers = ["teredo.example.net"]
+
+# Not carried over, or with a remark:
+# miredo.conf:2: SyslogFacility daemon: messages go to standard error, which the journal keeps (log.format)
+`,
+  },
+  {
+    args: ["config", "import", "miredo.conf", "miredo-server.conf"],
+    code: 2,
+    stderr: "miredo: Cannot import several roles at once: the files are for client and server (--role says which)\n",
+  },
+  {
+    args: ["config", "import", "absent.conf"],
+    code: 78,
+    stderr: "absent.conf: cannot be read: ENOENT (no such file)\n",
+  },
+]);
+
+spec("old spellings of options are understood where they still mean something", FILES, [
+  {
+    args: ["relay", "-f", "-p", "/run/miredo.pid", "--conf", "bad-relay.toml"],
+    code: 78,
+    stderr: `warning: --pidfile is ignored: there is none, miredo status finds the daemon\n${BAD_RELAY}`,
+  },
+  {
+    args: ["server", "-f", "-t", "here", "--username", "root", "-c", "empty.toml", "192.0.2.1"],
+    code: 78,
+    stderr:
+      '--username: security.user: "root" would keep all privileges, allowed: the name of a user other than root\n' +
+      '--chroot: security.chroot: "here" is not absolute, allowed: an absolute path or ""\n',
+  },
+]);
+
+spec("netcheck and mire say what is wrong with their arguments", {}, [
+  usage(
+    ["netcheck"],
+    "Cannot tell whom to ask: no server is named (--server SERVER, or client.servers in /etc/miredo/client.toml)",
+  ),
+  usage(
+    ["netcheck", "-s", "192.0.2.1", "--secondary", "next"],
+    'Cannot use --secondary "next", allowed: auto, none or an IPv4 address',
+  ),
+  usage(["mire", "--bind", "localhost"], 'Cannot use --bind "localhost", allowed: an IPv4 address of this host'),
+]);
+
 spec("config show prints what is in effect, or all problems", FILES, [
   {
     args: ["config", "show", "relay", "-c", "relay.toml", "--set", "bind.port=3545"],
     stdout: `# miredo relay: what is in effect, and where it comes from
 
 [relay]
-direct_bubbles = true     # default
-host_only = false         # default
-symmetric_clients = true  # default
-honour_cone = false       # default
+direct_bubbles = true        # default
+host_only = false            # default
+symmetric_clients = true     # default
+honour_cone = false          # default
+between_clients = true       # default
+between_clients_rate = 1000  # default
 
 [teredo]
 prefix = "2001::/32"  # default
@@ -302,6 +360,7 @@ port = 3545          # --set:1:11
 
 [security]
 user = "nobody"  # default
+chroot = ""      # default
 
 [limits]
 max_peers = 1048576            # default
@@ -390,6 +449,7 @@ Deno.test("completion scripts are made for the usual shells", async () => {
       "check",
       "show",
       "example",
+      "import",
     ]);
   } finally {
     await Deno.remove(directory, { recursive: true });
