@@ -16,7 +16,7 @@ import {
   SCHEMAS,
   type ServerConfig,
 } from "./schema.ts";
-import { parseSetting, readConfigText } from "./source.ts";
+import { type FileReader, parseSetting, readConfigText } from "./source.ts";
 import { problemsOf } from "./validate.ts";
 
 /** Where configuration files are looked for. */
@@ -39,6 +39,8 @@ export interface LoadOptions {
   readonly overrides?: readonly Override[];
   /** Default: {@link CONFIG_DIRECTORY}. */
   readonly directory?: string;
+  /** How the file is read; default: by the runtime. */
+  readonly reader?: FileReader;
 }
 
 /** A checked configuration and what is known about it. */
@@ -81,7 +83,7 @@ export function loadWithSources(role: Role, options: LoadOptions = {}): Loading 
     }
   };
 
-  const source = attempt(() => readConfigText(file, options.file !== undefined));
+  const source = attempt(() => readConfigText(file, options.file !== undefined, options.reader));
   const document = source === undefined ? undefined : attempt(() => parseDocument(source.text, file));
   const layers: TableNode[] = document === undefined ? [] : [document];
   for (const setting of options.set ?? []) {

@@ -19,35 +19,46 @@ export interface ConfigText {
 }
 
 /**
+ * How the octets of a file are had, at most `maximum` of them, and its mode. Throws what `Deno.openSync` throws, or an Error whose words say
+ * why. A confined daemon has one of its own, since the runtime lets it read nothing any more.
+ */
+export type FileReader = (file: string, maximum: number) => { readonly bytes: Uint8Array; readonly mode: number };
+
+/**
  * The text of `file`, or `undefined` when there is none and none is `required`.
  * @throws ConfigError when it cannot be read, is a directory, is too large or is not UTF-8
  */
-export function readConfigText(file: string, required: boolean): ConfigText | undefined {
+export function readConfigText(
+  file: string,
+  required: boolean,
+  reader: FileReader = readFile,
+): ConfigText | undefined {
   const refuse = (message: string, line: number = 0): ConfigError =>
     new ConfigError([{ file, line, column: line === 0 ? 0 : 1, key: "", message }]);
   try {
-    using handle = Deno.openSync(file);
-    const info = handle.statSync();
-    if (info.isDirectory) throw refuse("is a directory, allowed: a TOML file");
-    const bytes = readBounded(handle, FILE_MAXIMUM + 1);
+    const { bytes, mode } = reader(file, FILE_MAXIMUM + 1);
     if (bytes.length > FILE_MAXIMUM) {
       throw refuse("is larger than 1 MiB, allowed: a TOML file of at most 1048576 octets");
     }
     const text = decode(bytes);
     if (typeof text === "number") throw refuse("is not UTF-8 text, allowed: a TOML file", text);
-    return { text, worldReadable: ((info.mode ?? 0) & OTHERS_READ) !== 0 };
+    return { text, worldReadable: (mode & OTHERS_READ) !== 0 };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
       if (!required) return undefined;
       throw refuse("cannot be read: ENOENT (no such file)");
     }
+    if (error instanceof Deno.errors.IsADirectory) throw refuse("is a directory, allowed: a TOML file");
     if (error instanceof ConfigError || !(error instanceof Error)) throw error;
     throw refuse(`cannot be read: ${systemWords(error)}`);
   }
 }
 
-/** Up to `maximum` octets: pipes and devices have no size to ask for first. */
-function readBounded(handle: Deno.FsFile, maximum: number): Uint8Array {
+/** Reads by the runtime. Pipes and devices have no size to ask for first. */
+function readFile(file: string, maximum: number): { readonly bytes: Uint8Array; readonly mode: number } {
+  using handle = Deno.openSync(file);
+  const { isDirectory, mode } = handle.statSync();
+  if (isDirectory) throw new Deno.errors.IsADirectory(file);
   const bytes = new Uint8Array(maximum);
   let length = 0;
   while (length < maximum) {
@@ -55,7 +66,7 @@ function readBounded(handle: Deno.FsFile, maximum: number): Uint8Array {
     if (count === null) break;
     length += count;
   }
-  return bytes.subarray(0, length);
+  return { bytes: bytes.subarray(0, length), mode: mode ?? 0 };
 }
 
 /** The text, or the number of the first line that is not UTF-8. */
@@ -80,7 +91,6 @@ function decode(bytes: Uint8Array): string | number {
 
 function systemWords(error: Error): string {
   if (error instanceof Deno.errors.PermissionDenied) return "EACCES (permission denied)";
-  if (error instanceof Deno.errors.IsADirectory) return "EISDIR (it is a directory)";
   if (error instanceof Deno.errors.NotADirectory) return "ENOTDIR (part of its path is no directory)";
   return error.message;
 }

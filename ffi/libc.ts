@@ -13,11 +13,12 @@ export type Libc = Deno.DynamicLibrary<typeof symbols>["symbols"];
 /** The permission under which {@link libc} finds the library on every distribution known. */
 const PERMISSION = "--allow-ffi=/lib,/lib64,/usr/lib";
 
-/** Where GNU libc lives: Debian and kin, Fedora and kin, Arch and kin. */
-const TRIPLET = Deno.build.arch === "aarch64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
-const CANDIDATES: readonly string[] = [
-  `/lib/${TRIPLET}/libc.so.6`,
-  `/usr/lib/${TRIPLET}/libc.so.6`,
+/** Where GNU libc lives: Debian and kin on either machine, Fedora and kin, Arch and kin. A daemon may open nothing else. */
+export const LIBC_PATHS: readonly string[] = [
+  "/lib/x86_64-linux-gnu/libc.so.6",
+  "/usr/lib/x86_64-linux-gnu/libc.so.6",
+  "/lib/aarch64-linux-gnu/libc.so.6",
+  "/usr/lib/aarch64-linux-gnu/libc.so.6",
   "/lib64/libc.so.6",
   "/usr/lib64/libc.so.6",
   "/usr/lib/libc.so.6",
@@ -26,12 +27,18 @@ const CANDIDATES: readonly string[] = [
 
 let opened: Libc | undefined;
 
+/** Those of this machine: a library of another kind is no library here. */
+function candidates(): readonly string[] {
+  const other = Deno.build.arch === "aarch64" ? "x86_64-linux-gnu" : "aarch64-linux-gnu";
+  return LIBC_PATHS.filter((path) => !path.includes(other));
+}
+
 /**
  * The C library of this isolate.
  * @throws Error naming what was tried, when it cannot be opened
  */
 export function libc(): Libc {
-  return opened ?? (opened = openFirst(CANDIDATES));
+  return opened ?? (opened = openFirst(candidates()));
 }
 
 /**

@@ -15,16 +15,17 @@
  */
 
 import { parseArgs } from "node:util";
+import { LIBC_PATHS } from "../ffi/libc.ts";
 import { NPM_DENO_VERSION, npmRuntime, sha256 } from "./npm_runtime.ts";
 
 /**
- * What the executable may do, baked in. libc is opened below the three directories, under whichever name a distribution has it. Everything
+ * What the executable may do, baked in. Of libraries, it may open libc wherever a distribution has it. Everything
  * that touches the network goes through libc. A configuration file may lie anywhere, so reading has no bounds. Of the environment, only what
  * a service manager says in it.
  */
 export const PERMISSIONS: readonly string[] = [
   "--no-prompt",
-  "--allow-ffi=/lib,/lib64,/usr/lib",
+  `--allow-ffi=${LIBC_PATHS.join(",")}`,
   "--allow-read",
   "--allow-sys=uid",
   "--allow-env=NOTIFY_SOCKET,WATCHDOG_USEC,WATCHDOG_PID,JOURNAL_STREAM",

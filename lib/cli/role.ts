@@ -15,8 +15,8 @@ const log = getLogger(["miredo"]);
  */
 export async function runRole(role: Role, options: LoadOptions): Promise<number> {
   let format: string = "text";
-  const load = (): Config => {
-    const { config, warnings } = loadWithSources(role, options);
+  const load = (reader?: LoadOptions["reader"]): Config => {
+    const { config, warnings } = loadWithSources(role, reader === undefined ? options : { ...options, reader });
     format = setUpLogging(config.log);
     for (const warning of warnings) log.warn(warning);
     return config;

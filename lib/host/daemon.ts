@@ -19,6 +19,7 @@ import { confine, serviceUser } from "./confinement.ts";
 import { ControlPlane } from "./control.ts";
 import { DataIsolate } from "./data_isolate.ts";
 import { Monitor } from "./monitor.ts";
+import { readByLibc, revokePermissions } from "./permissions.ts";
 import { RelayRole } from "./relay_role.ts";
 import { planReload } from "./reload.ts";
 import type { Role } from "./role.ts";
@@ -34,7 +35,7 @@ const UNREADABLE = "let that user read the file, or restart";
 export interface DaemonOptions {
   readonly config: Config;
   /** Reads the configuration again; throws what is wrong with it. */
-  readonly reload: () => Config;
+  readonly reload: (reader?: typeof readByLibc) => Config;
   /** Version of this program, for those who ask. */
   readonly version?: string;
   /** Another program in the data isolate's place, for tests. */
@@ -76,6 +77,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     holder: role.holder,
     startPrograms: () => role.startPrograms?.(),
   });
+  revokePermissions();
 
   const ended = Promise.withResolvers<Deno.Signal>();
   const end = (signal: Deno.Signal) => () => ended.resolve(signal);
@@ -84,7 +86,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   let running = config;
   const onHangUp = (): void =>
     manager.reload(() => {
-      running = reload(role, running, options.reload);
+      running = reload(role, running, () => options.reload(readByLibc));
       monitor.reconfigure(running);
     });
   const alive = async (): Promise<boolean> => await data.look(-1) !== undefined;
