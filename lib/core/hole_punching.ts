@@ -16,7 +16,7 @@
  */
 
 import type { Datagram } from "../wire/encapsulation.ts";
-import type { Endpoint, Ipv4 } from "../wire/ipv4.ts";
+import { type Endpoint, type Ipv4, isGlobalUnicast } from "../wire/ipv4.ts";
 import { mappedAddressAt, mappedPortAt } from "../wire/teredo_address.ts";
 import {
   alternateAddressTrailer,
@@ -148,11 +148,15 @@ export class HolePunching {
   }
 
   /**
-   * Whether the peer could not tell our packets from forged ones: they come from a mapping that it has never seen, and we have no nonce of
-   * its to prove it with.
+   * Whether the peer could not tell our packets from forged ones: they come from a mapping that it has never seen (our NAT is symmetric,
+   * or the peer is inside the same one), and we have no nonce of its to prove it with.
    */
   isStranger(traversal: Traversal): boolean {
-    return this.#nonces && this.#parts.identity.symmetric && !traversal.asked && !traversal.viaRelay;
+    if (!this.#nonces || traversal.asked || traversal.viaRelay) return false;
+    const { identity, table } = this.#parts;
+    if (identity.symmetric) return true;
+    const address = table.address(traversal.peer), embedded = mappedAddressAt(traversal.address, 0);
+    return address !== embedded && (!isGlobalUnicast(address) || embedded === identity.mappedAddress);
   }
 
   /** The indirect bubble to a peer that is not reached yet, or the Echo Test that comes before it (RFC 6081 5.4.4.2, 5.5.4.1). */

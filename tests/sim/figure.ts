@@ -10,6 +10,7 @@
 
 import type { ClientOptions, TraversalOptions } from "../../lib/core/client_options.ts";
 import type { Millis } from "../../lib/core/machine.ts";
+import { ICMPV6_DESTINATION_UNREACHABLE } from "../../lib/wire/icmpv6.ts";
 import { isTeredo } from "../../lib/wire/teredo_address.ts";
 import type { LinkOptions } from "./link.ts";
 import { NAT_KINDS, type NatOptions, Protocol } from "./nat.ts";
@@ -74,16 +75,6 @@ export function figureCell(initiator: FigureKindName, peer: FigureKindName): str
   return CELLS[FIGURE_NAMES.indexOf(initiator)][FIGURE_NAMES.indexOf(peer)];
 }
 
-/** Pairs of kinds, the six of Miredo's measurement, that the C implementation connects (either direction). */
-export const SIX: readonly FigureKindName[] = [
-  "cone",
-  "address-restricted",
-  "port-restricted",
-  "port-preserving",
-  "sequential",
-  "symmetric",
-];
-
 /** How a run differs from the usual. */
 export interface RunOptions {
   readonly link?: LinkOptions;
@@ -100,8 +91,8 @@ export interface PairResult {
   /** Milliseconds from the first ping sent to the first answered; undefined: none was. */
   readonly answered: Millis | undefined;
   readonly path: "direct" | "local" | "relay" | undefined;
-  /** The very first ping: answered, or told unreachable, after so long. */
-  readonly first: Ping;
+  /** Milliseconds from the first ping sent to the first ICMPv6 unreachable about one; undefined: there was none. */
+  readonly refused: Millis | undefined;
 }
 
 /** A home behind a NAT of a kind of the figure. */
@@ -162,7 +153,17 @@ export function runPair(
   }
   const answered = isAnswered() ? network.now - start : undefined;
   const up = alice.client.eventsOf("peer-up").findLast((event) => isTeredo(event.peer, 0));
-  return { answered, path: answered === undefined ? undefined : up?.path, first: pings[0], world, alice, bob };
+  const refusals = pings.flatMap(({ error }) =>
+    error?.type === ICMPV6_DESTINATION_UNREACHABLE ? [error.at - start] : []
+  );
+  return {
+    answered,
+    path: answered === undefined ? undefined : up?.path,
+    refused: refusals.length === 0 ? undefined : Math.min(...refusals),
+    world,
+    alice,
+    bob,
+  };
 }
 
 /** How bad the lines of a run are. */
@@ -171,8 +172,8 @@ export type Weather = "calm" | "rough";
 /** NAT lifetime of all runs: the shortest that a refresh interval of 30 s can keep up with. */
 export const SHORT_LIFETIME: Millis = 30_000;
 
-/** Patience in calm weather: bubbles and then echo requests, four each, 2 s apart. */
-const CALM_PATIENCE: Millis = 17_000;
+/** Patience in calm weather: bubbles, packets in vain to a peer that is deaf, echo requests. */
+const CALM_PATIENCE: Millis = 20_000;
 /** In rough weather: spent bubbles come back after 300 s. */
 const ROUGH_PATIENCE: Millis = 1_500_000;
 
@@ -193,4 +194,31 @@ export function drawRun(network: Network, weather: Weather): RunOptions {
     reorderBy: 60,
   };
   return { link, lifetime: SHORT_LIFETIME, patience: ROUGH_PATIENCE };
+}
+
+/** A first ping over a direct way is answered within this time in calm weather. */
+export const DIRECT_LIMIT: Millis = 5_000;
+/** And over a relay within this. */
+export const RELAY_LIMIT: Millis = 15_000;
+
+/** Why a result is not what the figure promises; undefined when it is. @param relays whether peers may meet at a relay */
+export function pairFault(
+  initiator: FigureKindName,
+  peer: FigureKindName,
+  weather: Weather,
+  relays: boolean,
+  result: PairResult,
+): string | undefined {
+  const named = figureCell(initiator, peer) !== "-";
+  const { answered, path, refused } = result;
+  if (answered === undefined) {
+    if (named || relays) return "no ping was answered";
+    return refused === undefined ? "no ping was told unreachable" : undefined;
+  }
+  if (weather === "rough") return undefined;
+  if (named && path === "relay") return "the figure knows a direct way, but it went over a relay";
+  // Where the figure has no way, chance may open one at any time.
+  if (!named && path !== "relay") return undefined;
+  const limit = path === "relay" ? RELAY_LIMIT : DIRECT_LIMIT;
+  return answered > limit ? `answered only after ${answered.toFixed(0)} ms` : undefined;
 }

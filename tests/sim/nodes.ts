@@ -170,13 +170,14 @@ export const NO_TRAVERSAL: TraversalOptions = {
   localAddresses: [],
 };
 
-/** All ways that a client knows, but for a relay of its own. */
+/** All ways that a client knows; a relay it has to find by itself. */
 export const FULL_TRAVERSAL: TraversalOptions = {
   ...NO_TRAVERSAL,
   portPreserving: true,
   sequential: true,
   hairpinning: true,
   serverLoadReduction: true,
+  relayPaths: true,
 };
 
 /** What scenarios rarely change about a client. */
@@ -326,6 +327,8 @@ export interface RelayNodeOptions {
   readonly address: Ipv4;
   /** Its own address on the IPv6 internet. */
   readonly ipv6: string;
+  /** What is routed to it. Default: 2001::/32. */
+  readonly prefixes?: readonly string[];
   readonly link?: LinkOptions;
   readonly relay?: Partial<RelayOptions>;
 }
@@ -333,6 +336,8 @@ export interface RelayNodeOptions {
 /** A relay on the public internet: 2001::/32 is routed to it. */
 export class RelayNode {
   readonly host: Host;
+  /** Where its service port is. */
+  readonly endpoint: Endpoint;
   readonly #node: MachineNode<Relay>;
   readonly #ipv6: Ipv6Attachment;
 
@@ -346,8 +351,9 @@ export class RelayNode {
     };
     const make = (environment: Environment) => new Relay(settings, environment);
     this.#node = new MachineNode(network, this.host, make, (packet) => this.#ipv6.send(packet));
-    this.#ipv6 = network.ipv6.attach(name, ["2001::/32"], (packet) => this.#node.fromTun(packet), options.link);
-    this.#node.bind(Socket.service, network.random.integer(20_000, 60_000));
+    const prefixes = options.prefixes ?? ["2001::/32"];
+    this.#ipv6 = network.ipv6.attach(name, prefixes, (packet) => this.#node.fromTun(packet), options.link);
+    this.endpoint = this.#node.bind(Socket.service, network.random.integer(20_000, 60_000));
   }
 
   get counters(): Counters {
