@@ -190,6 +190,7 @@ export class DataPath implements Sink {
       const at = now();
       if (due <= at) {
         machine.onTimer(at);
+        this.#tun?.flush();
         this.#outbox.flush();
       }
       if (ready <= 0) continue;
