@@ -85,6 +85,7 @@ prefix = "2001::/32"  # default
 
 [security]
 user = "nobody"  # default
+chroot = ""      # default
 
 [log]
 level = "debug"  # --set:1:11
