@@ -7,7 +7,7 @@ import { PERMISSIONS } from "../../scripts/compile.ts";
 import type { Millis } from "../../lib/core/machine.ts";
 import { type Child, LOOK_EVERY, PATIENCE } from "./child.ts";
 import type { LabHost } from "./lab.ts";
-import type { GetLine, PingLine, PingSummary, ServeLine } from "./tool.ts";
+import type { FirstLine, GetLine, PingLine, PingSummary, ServeLine } from "./tool.ts";
 
 /** Environment variable: a compiled `miredo` to use instead of the source. */
 const EXECUTABLE = "MIREDO";
@@ -207,6 +207,15 @@ export async function ping(
   const summary: PingSummary | undefined = lines.pop();
   if (summary === undefined) throw new Error(`Cannot ping from ${host.name}:\n${child.output}`);
   return { ...summary, lines };
+}
+
+/** Pings from a host once a second until the first answer. Failure is in the result. */
+export async function firstAnswer(host: LabHost, destination: string, timeout: Millis): Promise<FirstLine> {
+  const child = tool(host, `first6 on ${host.name}`, "first6", destination, "--timeout", String(timeout));
+  await child.ended();
+  const line = child.lines.find(({ stream }) => stream === "stdout");
+  if (line === undefined) throw new Error(`Cannot ping from ${host.name}:\n${child.output}`);
+  return JSON.parse(line.text);
 }
 
 /** An HTTP server on a host. */

@@ -3,6 +3,7 @@
  *
  * ```
  *   tool.ts ping6 ADDRESS [--count N] [--interval MS] [--timeout MS] [--size OCTETS]
+ *   tool.ts first6 ADDRESS [--interval MS] [--timeout MS]
  *   tool.ts serve [--port P] [--octets N]
  *   tool.ts get URL
  * ```
@@ -43,6 +44,14 @@ export interface PingSummary {
   readonly maximum: number;
 }
 
+/** The line of `first6`. */
+export interface FirstLine {
+  /** From the first request sent to the first answer, to whichever request, milliseconds; undefined: none came. */
+  readonly ms?: number;
+  /** Requests sent until then. */
+  readonly sent: number;
+}
+
 /** The first line of `serve`. */
 export interface ServeLine {
   readonly port: number;
@@ -58,7 +67,7 @@ export interface GetLine {
   readonly mbits: number;
 }
 
-function say(line: PingLine | PingSummary | ServeLine | GetLine): void {
+function say(line: FirstLine | PingLine | PingSummary | ServeLine | GetLine): void {
   console.log(JSON.stringify(line));
 }
 
@@ -75,6 +84,37 @@ interface PingOptions {
   readonly interval: number;
   readonly timeout: number;
   readonly size: number;
+}
+
+/** Sends echo requests until one is answered. @returns exit code */
+function first6(destination: string, interval: number, timeout: number): number {
+  const address = parseIpv6(destination);
+  if (address === undefined) throw new Error(`Cannot ping "${destination}": not an IPv6 address`);
+  const fd = openRawIcmpv6([ICMPV6_ECHO_REPLY]);
+  const target = socketAddress(address);
+  const request = new Uint8Array(new ArrayBuffer(ICMPV6_HEADER_LENGTH));
+  const identifier = crypto.getRandomValues(new Uint16Array(1))[0];
+  request[0] = ICMPV6_ECHO_REQUEST;
+  writeU16(identifier, request, 4);
+  const received = new Uint8Array(new ArrayBuffer(65536));
+  const poller = new Poller(nativeBuffer(new ArrayBuffer(pollerLength(1))), 0, 1);
+  poller.set(0, fd, POLLIN);
+  const start = performance.now();
+  for (let sent = 0; performance.now() - start < timeout;) {
+    writeU16(++sent, request, 6);
+    libc().sendto(fd, request, request.length, 0, target, target.length);
+    for (;;) {
+      const left = start + sent * interval - performance.now();
+      if (left <= 0) break;
+      poller.wait(left);
+      const length = libc().readBuffer(fd, received, received.length);
+      if (length < ICMPV6_HEADER_LENGTH || readU16(received, 4) !== identifier) continue;
+      say({ ms: performance.now() - start, sent });
+      return 0;
+    }
+    if (performance.now() - start >= timeout) say({ sent });
+  }
+  return 1;
 }
 
 /** Sends one echo request after another. @returns exit code */
@@ -202,12 +242,14 @@ async function main(args: readonly string[]): Promise<number> {
         timeout: Number(values.timeout),
         size: Number(values.size),
       });
+    case "first6":
+      return first6(target ?? "", Number(values.interval), Number(values.timeout));
     case "serve":
       return await serve(Number(values.port), Number(values.octets));
     case "get":
       return await get(target ?? "");
     default:
-      throw new Error(`Cannot do "${command}": ping6, serve or get`);
+      throw new Error(`Cannot do "${command}": ping6, first6, serve or get`);
   }
 }
 
