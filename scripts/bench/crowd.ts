@@ -58,7 +58,7 @@ const LOST_AFTER = 20;
 /** A relay asks again no sooner (RFC 4380 5.2.6), milliseconds. */
 const PASS_PAUSE = 2100;
 /** What any number of clients may take to become known, seconds: 5 s and a part for each. */
-const LIMIT = { seconds: 5, peersPerSecond: 10_000 };
+const LIMIT = { seconds: 5, peersPerSecond: 7_000 };
 const PROBE_INTERVAL = 1;
 /** Keeps the probed client trusted, milliseconds. */
 const REFRESH_INTERVAL = 5000;
