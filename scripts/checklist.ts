@@ -81,9 +81,7 @@ export function report(rules: readonly Rule[], found: Coverage): string[] {
   const due = rules.filter((rule) => !rule.later).length;
   const later = rules.length - due;
   lines.push(
-    `${due - found.missing.length} of ${due} rules held; RFC 6081 traversal, built later: ${
-      later - found.later.length
-    } of ${later}`,
+    `${due - found.missing.length} of ${due} rules held; built later: ${later - found.later.length} of ${later}`,
   );
   return lines;
 }

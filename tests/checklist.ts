@@ -23,7 +23,7 @@ export interface Rule {
   readonly source: string;
   /** The part of the list it stands in. */
   readonly part: string;
-  /** Belongs to the traversal of RFC 6081, which is built later: it may be without a test. */
+  /** Belongs to what is built later: it may be without a test. */
   readonly later: boolean;
 }
 
@@ -225,7 +225,6 @@ SUN-03 | A | MAY | such a host may be a relay | RFC 4380 5.5
   },
   {
     title: "RFC 6081 traversal",
-    later: true,
     rows: `
 SNS-01 | C | SHOULD | symmetric NATs are traversed | RFC 6081 5.2
 SNS-02 | C | must | a client behind one is qualified with its primary mapping | RFC 6081 3.1
@@ -243,17 +242,10 @@ SNS-13 | C | ours | nonce 0 is never sent and never matches | ours
 SNS-14 | C | MUST | nonces cannot be guessed | RFC 6081 7
 SNS-15 | C | ours | one direct bubble when a peer becomes trusted | RFC 6081 6.4 (7)
 UPN-01 | C | MUST | needs the traversal of symmetric NATs | RFC 6081 5.3
-UPN-02 | C | MUST | a mapping left over from before is removed first | RFC 6081 5.3.3
-UPN-03 | C | MUST | the mapping is asked for with the parameters listed | RFC 6081 5.3.3
-UPN-04 | C | MUST | without it the client goes on | RFC 6081 5.3.3
-UPN-05 | C | MUST | then the external address is asked for | RFC 6081 5.3.3
-UPN-06 | C | SHOULD | failing that, the mapping is removed and the client goes on | RFC 6081 5.3.3
 UPN-07 | C | MUST | two mappings that differ set the symmetric flag | RFC 6081 5.3.3
 UPN-08 | C | MUST | a UPnP mapping equal to the one seen is forgotten | RFC 6081 5.3.3
 UPN-09 | C | MUST | direct bubbles from elsewhere set the peer's symmetric flag | RFC 6081 5.3.4.1
 UPN-10 | C | MUST | under four conditions bubbles and data go to the mapping in the address | RFC 6081 5.3.4.2, 5.3.4.3
-UPN-11 | C | MUST | the mapping is deleted at the end | RFC 6081 5.3.5
-UPN-12 | C | SHOULD | the mapped port is kept over restarts | RFC 6081 5.3.1
 PPS-01 | C | MUST | at the start flags are clear and the timer is 30 s | RFC 6081 5.4.3
 PPS-02 | C | MUST | a mapped port equal to the local one means port-preserving | RFC 6081 5.4.3
 PPS-03 | C | MUST | the random port is chosen, opened and kept before the indirect bubble | RFC 6081 5.4.4.2
@@ -294,6 +286,19 @@ SLR-01 | C | MUST | after 30 s of silence a direct solicitation comes first, wit
 SLR-02 | C | MUST | it is repeated twice, then the indirect bubble goes | RFC 6081 5.7.2
 SLR-03 | C | MUST | a solicitation is answered with an advertisement | RFC 6081 5.7.4.2
 SLR-04 | C | must | an advertisement is not answered | RFC 6081 4.4
+`,
+  },
+  {
+    title: "Port mapping of RFC 6081",
+    later: true,
+    rows: `
+UPN-02 | C | MUST | a mapping left over from before is removed first | RFC 6081 5.3.3
+UPN-03 | C | MUST | the mapping is asked for with the parameters listed | RFC 6081 5.3.3
+UPN-04 | C | MUST | without it the client goes on | RFC 6081 5.3.3
+UPN-05 | C | MUST | then the external address is asked for | RFC 6081 5.3.3
+UPN-06 | C | SHOULD | failing that, the mapping is removed and the client goes on | RFC 6081 5.3.3
+UPN-11 | C | MUST | the mapping is deleted at the end | RFC 6081 5.3.5
+UPN-12 | C | SHOULD | the mapped port is kept over restarts | RFC 6081 5.3.1
 `,
   },
   {

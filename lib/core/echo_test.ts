@@ -114,7 +114,7 @@ export class EchoTests {
       if (test.lower === 0) test.lower = lower.origin.port;
     } else {
       const upper = test.secondary.read(datagram, address, port, now);
-      if (typeof upper === "string") return { kind: "invalid", reason: lower === "bad-nonce" ? upper : lower };
+      if (typeof upper === "string") return { kind: "invalid", reason: lower === "bad-advertisement" ? upper : lower };
       if (test.upper === 0) test.upper = upper.origin.port;
     }
     if (test.lower === 0 || test.upper === 0) return PENDING;

@@ -156,7 +156,7 @@ export class RandomPorts {
     for (const socket of this.#open) {
       const traversal = this.#traversals().find(this.owner(socket));
       if (traversal === undefined || !traversal.onRandom) continue;
-      if (now - traversal.lastData < REFRESH_INTERVAL) traversal.refreshes = 0;
+      if (now - traversal.lastData <= REFRESH_INTERVAL) traversal.refreshes = 0;
       else if (traversal.refreshes < MOST_REFRESHES) {
         traversal.refreshes++;
         refresh(traversal);

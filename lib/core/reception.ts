@@ -212,6 +212,7 @@ export class Reception {
       if (bubble && (this.#isDeaf(entry, now) || this.#isOvertaken(entry, trailers, now))) {
         return this.#drop("unproven-peer");
       }
+      if (!bubble) this.#noteHearing(entry);
       if (!this.#arrive(entry, socket, false, now)) return;
       negotiation.establish(entry, address, port, false, now);
       if (bubble) this.#consumeBubble(entry, trailers, now);
@@ -265,6 +266,14 @@ export class Reception {
   #isDeaf(peer: number, now: Millis): boolean {
     const traversal = this.#parts.traversals.find(peer);
     return traversal !== undefined && now < traversal.deafUntil;
+  }
+
+  /** A peer that sends data hears us. */
+  #noteHearing(peer: number): void {
+    const traversal = this.#parts.traversals.find(peer);
+    if (traversal === undefined) return;
+    traversal.asked = true;
+    traversal.deafUntil = -Infinity;
   }
 
   /** A direct bubble came from elsewhere than its address says (RFC 6081 5.3.4.1). That alone proves nothing. */
