@@ -36,6 +36,11 @@ const TABLES: Readonly<Record<string, string>> = {
   metrics: "What is told to monitoring.",
 };
 
+/** What a table is about, in a sentence; empty for one that does not exist. */
+export function tableWords(table: string): string {
+  return TABLES[table] ?? "";
+}
+
 /** The sample file of a role. Every key is in it; keys with a default are commented out. */
 export function sampleConfig(role: Role): string {
   const lines = [

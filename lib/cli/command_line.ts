@@ -21,7 +21,8 @@ import { runStatus, statusCommand } from "./status.ts";
 import { VERSION } from "./version.ts";
 import { runWait, waitCommand } from "./wait.ts";
 
-const commands = or(
+/** The grammar of all commands. */
+export const commands = or(
   clientCommand,
   relayCommand,
   serverCommand,
