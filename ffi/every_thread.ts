@@ -27,7 +27,7 @@ import {
 import { check, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { copyFrom, nativeBuffer, pointerTo } from "./memory.ts";
-import { ThreadDirectory } from "./threads.ts";
+import type { ThreadDirectory } from "./threads.ts";
 
 /** Distance of the data from the code, octets: the largest page there is on arm64. */
 const DATA = 0x10000;
@@ -116,10 +116,15 @@ export interface Outcome {
 
 /**
  * Lets every thread make these calls, the calling one included.
+ * @param directory tells which threads there are
  * @param except threads that do not
  * @throws SystemError, or Error when a thread does not answer
  */
-export function inEveryThread(calls: readonly Call[], except: ReadonlySet<number> = new Set()): Outcome {
+export function inEveryThread(
+  calls: readonly Call[],
+  directory: ThreadDirectory,
+  except: ReadonlySet<number> = new Set(),
+): Outcome {
   const code = octetsOf(CODE[Deno.build.arch]);
   const data = layOut(calls);
   const length = DATA + data.length;
@@ -132,7 +137,7 @@ export function inEveryThread(calls: readonly Call[], except: ReadonlySet<number
     libc().copy(start, nativeBuffer(code.buffer).pointer(0), code.length);
     libc().copy(dataStart, nativeBuffer(data.buffer).pointer(0), data.length);
     check(libc().mprotect(start, DATA, PROT_READ | PROT_EXEC), "mprotect", "make a signal handler executable");
-    const threads = withHandler(address, () => signalAll(dataStart, except));
+    const threads = withHandler(address, () => signalAll(dataStart, directory, except));
     return { threads, failed: new DataView(copyFrom(dataStart, CALLS_AT).buffer).getUint32(FAILED_AT, true) };
   } finally {
     libc().munmap(start, length);
@@ -195,11 +200,10 @@ function withHandler<T>(handler: bigint, work: () => T): T {
 }
 
 /** Signals one thread after another, those that came up meanwhile too. @returns how many answered */
-function signalAll(data: Deno.PointerValue, except: ReadonlySet<number>): number {
+function signalAll(data: Deno.PointerValue, directory: ThreadDirectory, except: ReadonlySet<number>): number {
   const process = libc().getpid();
   const done = (): number => new DataView(copyFrom(data, CALLS_AT).buffer).getUint32(DONE_AT, true);
   const asked = new Set(except);
-  using directory = new ThreadDirectory();
   for (;;) {
     const threads = directory.read().map(({ tid }) => tid).filter((thread) => !asked.has(thread));
     if (threads.length === 0) return done();

@@ -46,6 +46,7 @@ import { check, type Hints } from "./errno.ts";
 import { type Call, inEveryThread } from "./every_thread.ts";
 import { libc } from "./libc.ts";
 import { cString } from "./text.ts";
+import type { ThreadDirectory } from "./threads.ts";
 
 export { ThreadDirectory, type ThreadPrivileges, threadPrivileges } from "./threads.ts";
 
@@ -91,9 +92,10 @@ export function changeRoot(path: string): void {
  * Every thread: nothing that is executed gains anything (no_new_privs); with CAP_SETPCAP, root is nobody special any more and the
  * bounding set is empty. The process can no longer be traced, nor its memory read, by others of its user (prctl(2), PR_SET_DUMPABLE).
  * @param full whether the threads have CAP_SETPCAP
+ * @param threads tells which there are
  * @throws SystemError, or Error when a thread refuses
  */
-export function forbidGain(full: boolean): void {
+export function forbidGain(full: boolean, threads: ThreadDirectory): void {
   check(libc().prctl(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n), "prctl", "forbid being traced");
   const prctl = (...values: readonly number[]): Call => ({ number: syscallNumber("prctl"), arguments: values });
   const calls: Call[] = [prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)];
@@ -105,7 +107,7 @@ export function forbidGain(full: boolean): void {
     }
     calls.push(prctl(PR_SET_SECUREBITS, SECUREBITS, 0, 0, 0));
   }
-  const { failed } = inEveryThread(calls);
+  const { failed } = inEveryThread(calls, threads);
   if (failed > 0) throw new Error(`Cannot forbid new privileges: the kernel refused ${failed} times`);
 }
 
@@ -135,12 +137,13 @@ export function limitThread(keep: readonly Capability[]): void {
 
 /**
  * Takes every capability from every thread.
+ * @param threads tells which there are
  * @param except threads that keep theirs, by their numbers
  * @throws SystemError, or Error when a thread refuses
  */
-export function dropCapabilities(except: ReadonlySet<number> = new Set()): void {
+export function dropCapabilities(threads: ThreadDirectory, except: ReadonlySet<number> = new Set()): void {
   const { header, data } = capabilityCall([]);
-  const { failed } = inEveryThread([{ number: syscallNumber("capset"), arguments: [header, data] }], except);
+  const { failed } = inEveryThread([{ number: syscallNumber("capset"), arguments: [header, data] }], threads, except);
   if (failed > 0) throw new Error(`Cannot give up capabilities: ${failed} threads refused`);
 }
 

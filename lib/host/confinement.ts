@@ -79,12 +79,12 @@ export function confine({ role, user, chroot, holder, startPrograms }: Confineme
   const maySetBounds = has(privilegesOf(threads, threadId()), "SETPCAP");
 
   if (chroot !== "") keepCapabilities();
-  forbidGain(maySetBounds);
+  forbidGain(maySetBounds, threads);
   if (user !== undefined) becomeUser(user.uid, user.gid);
   startPrograms();
   if (chroot !== "") enter(chroot, threads);
   holder?.limit();
-  dropCapabilities(new Set(holder === undefined ? [] : [holder.thread]));
+  dropCapabilities(threads, new Set(holder === undefined ? [] : [holder.thread]));
   ignoreDebuggerSignal();
   installFilter(compileFilter(systemCallRules(role, processId()), REFUSED));
 

@@ -9,6 +9,8 @@ import { type InterfaceAnswer, type InterfaceCall, InterfaceMailbox } from "./in
 import { TunnelInterface } from "./tunnel_interface.ts";
 
 let tunnel: TunnelInterface | undefined;
+/** Opened before a chroot, closed when it was needed. */
+let threads: ThreadDirectory | undefined;
 
 function opened(): TunnelInterface {
   if (tunnel === undefined) throw new Error("Cannot tend an interface before it is open");
@@ -17,10 +19,11 @@ function opened(): TunnelInterface {
 
 /** Keeps CAP_NET_ADMIN where this thread has it. */
 function limit(): void {
-  using threads = new ThreadDirectory();
-  const self = threads.read().find(({ tid }) => tid === threadId());
+  const self = threads?.read().find(({ tid }) => tid === threadId());
   const holds = self !== undefined && (self.permitted & maskOf(["NET_ADMIN"])) !== 0n;
   limitThread(holds ? ["NET_ADMIN"] : []);
+  threads?.[Symbol.dispose]();
+  threads = undefined;
 }
 
 function perform(call: InterfaceCall): InterfaceAnswer {
@@ -28,6 +31,7 @@ function perform(call: InterfaceCall): InterfaceAnswer {
     case "open": {
       keepCapabilities(); // over the change of user that comes
       tunnel = new TunnelInterface(call.options);
+      threads = new ThreadDirectory();
       const { fd, name, index, adopted } = tunnel;
       return { opened: { fd, name, index, adopted, thread: threadId() } };
     }

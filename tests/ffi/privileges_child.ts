@@ -11,6 +11,7 @@ import {
   forbidGain,
   keepCapabilities,
   limitThread,
+  ThreadDirectory,
   threadId,
   threadPrivileges,
 } from "../../ffi/privileges.ts";
@@ -35,11 +36,12 @@ await resolveIpv4("localhost"); // makes a thread for calls aside
 
 inNetworkNamespace(newNetworkNamespace(), () => {
   const drop = outcome(() => {
+    using threads = new ThreadDirectory();
     if (keep) keepCapabilities();
-    forbidGain(true);
+    forbidGain(true, threads);
     becomeUser(uid, gid);
     limitThread(keep ? ["NET_ADMIN"] : []);
-    dropCapabilities(new Set(keep ? [threadId()] : []));
+    dropCapabilities(threads, new Set(keep ? [threadId()] : []));
   });
   const text = (_key: string, value: unknown): unknown => typeof value === "bigint" ? value.toString(16) : value;
   console.log(JSON.stringify(

@@ -1,7 +1,7 @@
 /** Privileges are given up in a child process: it runs with the path-scoped FFI permission of the daemon, and a Worker. */
 
 import assert from "node:assert/strict";
-import { becomeUser, dropCapabilities, threadPrivileges } from "../../ffi/privileges.ts";
+import { becomeUser, dropCapabilities, ThreadDirectory, threadPrivileges } from "../../ffi/privileges.ts";
 import { parseThreadStatus } from "../../ffi/threads.ts";
 import { notRoot } from "./support.ts";
 
@@ -88,7 +88,8 @@ Deno.test({
     assert.throws(() => becomeUser(NOBODY, NOBODY), {
       message: "Cannot give up the supplementary groups: EPERM (needs CAP_SETUID and CAP_SETGID: start as root)",
     });
-    dropCapabilities(); // nothing to give up is no error
+    using threads = new ThreadDirectory();
+    dropCapabilities(threads); // nothing to give up is no error
   },
 });
 

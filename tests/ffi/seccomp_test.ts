@@ -39,7 +39,7 @@ function run(program: Uint8Array<ArrayBuffer>, arch: number, number: number, arg
       case 0x06: // ret #k
         return k;
       default:
-        throw new Error(`unknown instruction ${kind.toString(16)}`);
+        throw new Error(`Cannot run instruction ${kind.toString(16)}`);
     }
   }
 }
