@@ -14,7 +14,8 @@ import type { LabHost } from "../lab/lab.ts";
 import { mayRunLab } from "../lab/privilege.ts";
 import { ping } from "../lab/programs.ts";
 import { LabWorld, SERVER, WEB } from "../lab/world.ts";
-import { filesBelow, makePackages, packageTest, ROOT, temporaryDirectory, unitValues } from "./support.ts";
+import { BOOT_PROGRAMS, BootedSystem } from "./booted_system.ts";
+import { filesBelow, hasProgram, makePackages, packageTest, ROOT, temporaryDirectory, unitValues } from "./support.ts";
 
 const PROGRAMS = ["dpkg", "dpkg-deb", "systemd-sysusers", "setpriv", "lintian"];
 
@@ -145,6 +146,42 @@ async function assertReaches(from: LabHost, to: string): Promise<void> {
   assert.equal(received, 3, `${from.name} to ${to}: ${JSON.stringify(lines)}`);
 }
 
+/** What an administrator does on a system that runs systemd, with the C Miredo on it or not. */
+const ADMINISTRATION = `
+show() { for role in client relay server; do echo "$role: $(systemctl show --value -p "$1" miredo-$role)"; done; }
+journal() { journalctl --no-pager -u 'miredo-*'; systemctl poweroff --no-block; }
+trap '[ $? -eq 0 ] || journal' EXIT
+dpkg --install --force-confnew --force-depends /test/miredo.deb
+echo "enabled: $(ls /etc/systemd/system/*.wants | grep -c miredo || true)"
+ip link set lo up
+for address in 192.0.2.1 192.0.2.2 192.0.2.8 192.0.2.9; do ip address add $address/32 dev lo; done
+printf '[server]\naddress = "192.0.2.1"\n' >/etc/miredo/server.toml
+printf '[relay]\n[interface]\nname = "teredo-relay"\n[bind]\naddress = "192.0.2.8"\n' >/etc/miredo/relay.toml
+printf '[client]\nservers = ["192.0.2.1"]\n[bind]\naddress = "192.0.2.9"\n' >/etc/miredo/client.toml
+systemctl start miredo-server miredo-relay miredo-client
+for _ in $(seq 100); do
+    if systemctl show --value -p StatusText miredo-client | grep -q '^Qualified'; then break; fi
+    sleep 0.1
+done
+show StatusText
+show User
+for role in client relay server; do
+    pid=$(systemctl show --value -p MainPID miredo-$role)
+    echo "$role threads with root: $(grep -hEc '^Uid:.*[[:space:]]0([[:space:]]|$)' /proc/$pid/task/*/status | grep -vc '^0$' || true)"
+done
+echo "accept_ra: $(cat /proc/sys/net/ipv6/conf/teredo/accept_ra)"
+systemctl reload miredo-client miredo-relay miredo-server
+show ActiveState
+ls /run/miredo
+miredo status --json >/dev/null && echo "status: asked"
+systemctl stop miredo-client miredo-relay miredo-server
+show Result
+echo "interfaces left: $(ip -brief link | grep -c teredo || true)"
+dpkg --purge miredo miredo-server
+ls -d /etc/miredo /run/miredo /var/lib/miredo /usr/bin/miredo 2>/dev/null || echo "nothing left"
+getent passwd miredo || echo "no user left"
+`;
+
 packageTest("the .deb replaces the C Miredo, runs all roles without root, and leaves nothing behind", {
   programs: PROGRAMS,
   root: true,
@@ -211,6 +248,37 @@ packageTest("the .deb replaces the C Miredo, runs all roles without root, and le
         await service.child.signal("SIGTERM");
         assert.equal((await service.child.ended()).code, 0, service.child.output);
       }
+    },
+  });
+
+  const bootable = BOOT_PROGRAMS.every(hasProgram) && mayRunLab();
+  await using system = bootable ? await BootedSystem.open() : undefined;
+  await t.step({
+    name: system === undefined
+      ? "systemd itself starts, reloads and stops the roles (skipped: needs systemd-nspawn and overlayfs)"
+      : "systemd itself starts, reloads and stops the roles",
+    ignore: system === undefined,
+    fn: async () => {
+      assert.ok(system !== undefined);
+      await system.write("test/miredo.deb", await Deno.readFile(deb));
+      const { output, complete } = await system.run(ADMINISTRATION);
+      assert.ok(complete, output);
+      assert.match(output, /^enabled: 0$/m);
+      assert.match(output, /^client: Qualified as 2001:0:c000:201:\S+ by 192\.0\.2\.1$/m, output);
+      assert.match(output, /^relay: Relaying 2001::\/32$/m);
+      assert.match(output, /^server: Serving on 192\.0\.2\.1:3544 and 192\.0\.2\.2:3544$/m);
+      assert.match(output, /^accept_ra: 0$/m);
+      for (const role of ["client", "relay", "server"]) {
+        assert.match(output, new RegExp(`^${role}: miredo$`, "m"));
+        assert.match(output, new RegExp(`^${role} threads with root: 0$`, "m"));
+        assert.match(output, new RegExp(`^${role}: active$`, "m"), output);
+        assert.match(output, new RegExp(`^${role}: success$`, "m"), output);
+        assert.match(output, new RegExp(`^${role}\\.sock$`, "m"));
+      }
+      assert.match(output, /^interfaces left: 0$/m);
+      assert.match(output, /^status: asked$/m);
+      assert.match(output, /^nothing left$/m);
+      assert.match(output, /^no user left$/m);
     },
   });
 
