@@ -182,12 +182,14 @@ export class DataPath implements Sink {
   runUntilWoken(): void {
     const poller = this.#poller;
     const machine = this.#machine;
+    let at = now();
     for (;;) {
       const due = machine.nextTimer();
-      // Rounded up to a tick of the clock, or the wait would end just before it.
-      const ready = poller.wait(due === Infinity ? -1 : Math.max(0, Math.ceil(due) - performance.now()));
+      // Rounded up to a tick of the clock, or the wait would end just before it. Reading the clock again for the time that the packets
+      // just carried took would cost more than a timer that late.
+      const ready = poller.wait(due === Infinity ? -1 : Math.max(0, Math.ceil(due) - at));
       if (ready < 0 && ready !== -EINTR) throw new Error(`Cannot poll: error ${-ready}`);
-      const at = now();
+      at = now();
       if (due <= at) {
         machine.onTimer(at);
         this.#tun?.flush();
