@@ -106,6 +106,8 @@ function portWords(ports: PortFinding): string {
 function hairpinWords({ hairpin, hairpinSource, nat }: NetcheckReport): string {
   if (hairpin === "yes") return `yes, with the ${hairpinSource} address as source`;
   if (hairpin === "not-checked" && nat === "no") return "not checked (there is no NAT)";
+  // A host takes no packet from outside that has its own address as source: that kind cannot be seen.
+  if (hairpin === "no") return "no, at least not with the external address as source";
   return plain(hairpin);
 }
 

@@ -76,6 +76,10 @@ export interface NetcheckReport {
   readonly mapping: MappingFinding;
   readonly ports: PortFinding;
   readonly filtering: FilteringFinding;
+  /**
+   * Whether what is sent to an external endpoint of our own comes back inside. A NAT that leaves the internal source address (which RFC 4787
+   * REQ-9 forbids) counts as "no" where the kernel takes no packet that has its own address as source, as Linux does.
+   */
   readonly hairpin: YesNo;
   /** Source address of what came back inside, where hairpinning was seen. */
   readonly hairpinSource: "internal" | "external" | undefined;
