@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { AF_UNIX } from "../../ffi/abi/socket.ts";
 import { monotonicMicroseconds } from "../../ffi/clock.ts";
 import { SystemError } from "../../ffi/errno.ts";
+import { readTextFile } from "../../ffi/io.ts";
 import { NotifySocket, notifySocketAddress } from "../../ffi/notify.ts";
 import { NotifyReceiver } from "./notify_receiver.ts";
 
@@ -66,6 +67,6 @@ Deno.test("the monotonic clock is the kernel's, which does not count time asleep
   const second = monotonicMicroseconds();
   assert.ok(first > 0n && second >= first);
   // /proc/uptime counts time asleep too, in hundredths of a second.
-  const uptime = Number(Deno.readTextFileSync("/proc/uptime").split(" ", 1)[0]);
+  const uptime = Number(readTextFile("/proc/uptime").split(" ", 1)[0]);
   assert.ok(Number(second) / 1e6 <= uptime + 0.02, `${second} µs, but up for ${uptime} s`);
 });
