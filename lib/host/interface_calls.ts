@@ -18,8 +18,9 @@ const IDLE = 0;
 const CALLED = 1;
 const ANSWERED = 2;
 
-/** How long an answer may take, milliseconds: the kernel answers netlink in microseconds. */
+/** How long an answer may take, milliseconds: the kernel answers netlink in microseconds, but a program has to be loaded first. */
 const PATIENCE = 10_000;
+const LOADING_PATIENCE = 60_000;
 
 /** What the thread can be asked to do. Addresses are 16 numbers. */
 export type InterfaceCall =
@@ -67,7 +68,8 @@ export class InterfaceMailbox {
   /** The main thread's side: calls, and blocks until the answer is there. @throws Error when none comes */
   call(call: InterfaceCall): InterfaceAnswer {
     this.#write(JSON.stringify(call), CALLED);
-    if (Atomics.wait(this.#words, 0, CALLED, PATIENCE) === "timed-out") {
+    const patience = call.type === "open" ? LOADING_PATIENCE : PATIENCE;
+    if (Atomics.wait(this.#words, 0, CALLED, patience) === "timed-out") {
       throw new Error(`Cannot ${call.type} the interface: the thread that tends it does not answer`);
     }
     const answer: InterfaceAnswer = JSON.parse(this.#read());
