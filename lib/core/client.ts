@@ -198,6 +198,11 @@ export class Client implements Machine {
     return this.#entries.table;
   }
 
+  /** Whether a Teredo peer of the list is reached over a relay. */
+  isRelayed(peer: number): boolean {
+    return this.#traversals.find(peer)?.viaRelay === true;
+  }
+
   /** How long the server's last answer took; undefined when there was none. */
   get roundTrip(): Millis | undefined {
     return this.#solicitor.roundTrip;

@@ -5,6 +5,7 @@ import type { Machine, Millis } from "../core/machine.ts";
 import type { PeerTable } from "../core/peers.ts";
 import { Relay } from "../core/relay.ts";
 import { readU32 } from "../wire/bytes.ts";
+import { PEER_RELAYED } from "./peer_view.ts";
 import { type MachineView, PEER_NEGOTIATING, PEER_TRUSTED, PEER_WORDS, type SharedState } from "./messages.ts";
 
 /** Most peers of one piece, and most records looked at for them: about 0.1 ms. */
@@ -44,12 +45,17 @@ export class MachineViewer {
       serverHeard: heard === undefined ? undefined : now - heard,
       refreshInterval: state?.status === "qualified" ? state.refreshInterval : undefined,
       nat: state?.status === "qualified" ? state.nat : undefined,
-      ...piece(table, this.#shared.wantedFrom, now),
+      ...piece(table, client, this.#shared.wantedFrom, now),
     };
   }
 }
 
-function piece(table: PeerTable | undefined, from: number, now: Millis): Pick<MachineView, "list" | "next"> {
+function piece(
+  table: PeerTable | undefined,
+  client: Client | undefined,
+  from: number,
+  now: Millis,
+): Pick<MachineView, "list" | "next"> {
   if (table === undefined || from < 0) return { list: new Uint32Array(0), next: 0 };
   const end = Math.min(table.highWater, from + RECORDS_PER_LOOK);
   const list = new Uint32Array(PEERS_PER_LOOK * PEER_WORDS);
@@ -59,7 +65,8 @@ function piece(table: PeerTable | undefined, from: number, now: Millis): Pick<Ma
     if (!table.isLive(peer)) continue;
     table.keyInto(peer, key, 0);
     for (let word = 0; word < 4; word++) list[length + word] = readU32(key, 4 * word);
-    const flags = (table.trusted(peer) ? PEER_TRUSTED : 0) | (table.pinned(peer) ? PEER_NEGOTIATING : 0);
+    const flags = (table.trusted(peer) ? PEER_TRUSTED : 0) | (table.pinned(peer) ? PEER_NEGOTIATING : 0) |
+      (client?.isRelayed(peer) === true ? PEER_RELAYED : 0);
     list[length + 4] = table.address(peer);
     list[length + 5] = table.port(peer) << 16 | flags;
     list[length + 6] = age(now, table.lastReception(peer));

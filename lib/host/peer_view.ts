@@ -8,6 +8,9 @@ import { formatIpv6 } from "../wire/ipv6_address.ts";
 import { isTeredo, mappedAddressAt } from "../wire/teredo_address.ts";
 import { PEER_NEGOTIATING, PEER_TRUSTED, PEER_WORDS } from "./messages.ts";
 
+/** Flag beside those of `messages.ts`: a Teredo peer that is reached over a relay. */
+export const PEER_RELAYED = 4;
+
 /** The peers of a piece of list. */
 export function peersOf(list: Uint32Array, role: "client" | "relay"): PeerStatus[] {
   const peers: PeerStatus[] = [];
@@ -19,7 +22,7 @@ export function peersOf(list: Uint32Array, role: "client" | "relay"): PeerStatus
     peers.push({
       address: formatIpv6(key),
       endpoint: endpoint.port === 0 ? null : formatEndpoint(endpoint),
-      path: role === "relay" ? "direct" : pathTo(key, endpoint.address),
+      path: role === "relay" ? "direct" : pathTo(key, endpoint.address, (list[at + 5] & PEER_RELAYED) !== 0),
       state: stateOf(list[at + 5], heard),
       last_heard_seconds: heard / 1000,
       last_sent_seconds: sent / 1000,
@@ -35,8 +38,8 @@ function stateOf(flags: number, heard: number): PeerState {
 }
 
 /** How a client reaches the peer of that Teredo or native address at that IPv4 address. */
-export function pathTo(key: Uint8Array, address: Ipv4): PeerPath {
-  if (!isTeredo(key, 0)) return "relay";
+export function pathTo(key: Uint8Array, address: Ipv4, relayed: boolean = false): PeerPath {
+  if (relayed || !isTeredo(key, 0)) return "relay";
   // A NAT may answer from another address than the one it was asked about, but never from a private one.
   return address === 0 || mappedAddressAt(key, 0) === address || isGlobalUnicast(address) ? "direct" : "local";
 }
