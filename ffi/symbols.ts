@@ -140,6 +140,8 @@ export const symbols = {
   mmap: { parameters: ["u64", "u32", "i32", "i32", "i32", "u64"], result: "u64" },
   // int mprotect(void *addr, size_t len, int prot);
   mprotect: { parameters: ["pointer", "u32", "i32"], result: "i32" },
+  // int madvise(void *addr, size_t length, int advice);
+  madvise: { parameters: ["pointer", "u32", "i32"], result: "i32" },
   // int munmap(void *addr, size_t length);
   munmap: { parameters: ["pointer", "u32"], result: "i32" },
   // int sigaction(int signum, const struct sigaction *act, struct sigaction *oldact);

@@ -276,7 +276,7 @@ export class Client implements Machine {
     this.#discovery.onTimer(now);
     this.#determination.onTimer(now);
     if (now >= this.#housekeeping) {
-      this.#entries.expire(now, Math.ceil(this.#entries.table.highWater / HOUSEKEEPING_STEPS));
+      this.#entries.expire(now, Math.ceil(this.#entries.table.occupied / HOUSEKEEPING_STEPS));
       this.#housekeeping = now + HOUSEKEEPING_INTERVAL;
     }
   }

@@ -2,15 +2,17 @@
  * The peer list of a client or relay (RFC 4380 5.2, 5.4): one fixed record per IPv6 address that we speak with.
  *
  * ```
- *   index   u32[2^n]          hash tag | record + 1, 0 = empty      open addressing, linear probing, real deletion
- *   records 8 words each      0..3 IPv6 address   4 mapped IPv4   5 port << 16 | flags   6 last reception   7 last transmission
+ *   bucket, 64 octets = one line of the cache:   record 2n | record 2n + 1
+ *   record, 8 words:   0..3 IPv6 address   4 mapped IPv4   5 port << 16 | bubbles << 8 | overflow << 4 | flags
+ *                      6 last reception    7 last transmission
  * ```
  *
- * The tag (the hash bits that the record number leaves free) is compared first, so that a look-up touches one line of the index and
- * one record. Both arrays are made once for the largest number of peers; the kernel commits pages as they are used. 5 million peers:
- * 160 MB of records and 34 MB of index.
+ * The keyed hash of an address names its home bucket; who finds it full goes to the next one with room. Each bucket counts how many records
+ * went past it (the overflow nibbles of its two records together), so that a search ends at the first bucket that none went past: nearly
+ * always at home, after a single line. A removal counts back and leaves nothing behind. Records never move, so a record number is stable
+ * from {@link PeerTable.insert} to removal. Methods that take one expect a live one.
  *
- * A record number is stable from {@link PeerTable.insert} to removal and is then used again. Methods that take one expect a live one.
+ * The memory is made once for the largest number of peers, and the kernel commits its pages as they are used: 197 MB for 5 million peers.
  */
 
 import type { Ipv4 } from "../wire/ipv4.ts";
@@ -33,10 +35,22 @@ export const MAX_TABLE = 2 ** 26;
 /** Records that one insertion into a full table looks at for something to evict: keeps a flood of new peers cheap. */
 const EVICTION_WINDOW = 256;
 
-/** Most of the index in use: beyond that, probing gets long. */
-const MAX_LOAD = 0.75;
+/** Most of the records in use: beyond that, too many searches leave their home bucket. */
+const MAX_LOAD = 0.8125;
 
 const RECORD_WORDS = 8;
+const BUCKET_RECORDS = 2;
+const BUCKET_WORDS = BUCKET_RECORDS * RECORD_WORDS;
+
+/** Records of one page of the kernel, 4096 octets: where none is in use, none is looked at. */
+const PAGE_RECORDS = 128;
+
+/** Memory from this size on comes in whole pages of WebAssembly, which begin at a line of the cache, octets. */
+const WASM_PAGE = 65_536;
+
+/** Most records that {@link PeerTable.expire} should look at in one go, so that packets never wait long for it. */
+export const EXPIRY_STEP = 2048;
+
 const ADDRESS = 4;
 const PORT_FLAGS = 5;
 const RECEPTION = 6;
@@ -46,6 +60,11 @@ const USED = 0x1;
 const TRUSTED = 0x2;
 const PINNED = 0x4;
 const STEERED = 0x8;
+/** The nibble of the overflow count; the second record of a bucket has the upper one. */
+const OVERFLOW = 0xf0;
+const OVERFLOW_SHIFT = 4;
+/** A count that got this far stays, as it no longer knows how far it would have got. */
+const OVERFLOW_MAX = 0xff;
 const BUBBLES_SHIFT = 8;
 const BUBBLES_MASK = 0xff00;
 
@@ -68,16 +87,12 @@ export class PeerTable {
   readonly #onRemove: ((peer: number) => void) | undefined;
   readonly #words: Int32Array;
   readonly #unsigned: Uint32Array;
-  readonly #index: Int32Array;
-  readonly #indexMask: number;
-  /** Bits of an index cell that hold record + 1; the others are the tag. */
-  readonly #recordMask: number;
+  readonly #buckets: number;
+  /** Records in use in each page. */
+  readonly #inPage: Uint8Array;
+  #pages = 0;
   #size = 0;
   #evicted = 0;
-  /** Records never used so far start here. */
-  #fresh = 0;
-  /** Head of the list of freed records (linked through word 0), or -1. */
-  #free = -1;
   #expiryCursor = 0;
   #evictionCursor = 0;
   /** Moment of tick 0; ticks are whole milliseconds. */
@@ -91,13 +106,11 @@ export class PeerTable {
     this.capacity = maxPeers;
     this.#hash = new KeyedHash(options.random);
     this.#onRemove = options.onRemove;
-    const records = new ArrayBuffer(maxPeers * RECORD_WORDS * 4);
-    this.#words = new Int32Array(records);
-    this.#unsigned = new Uint32Array(records);
-    const cells = 2 ** Math.max(3, Math.ceil(Math.log2(maxPeers / MAX_LOAD)));
-    this.#index = new Int32Array(cells);
-    this.#indexMask = cells - 1;
-    this.#recordMask = 2 ** Math.ceil(Math.log2(maxPeers + 1)) - 1;
+    this.#buckets = Math.max(2, Math.ceil(maxPeers / MAX_LOAD / BUCKET_RECORDS));
+    const records = alignedMemory(this.#buckets * BUCKET_WORDS * 4);
+    this.#words = new Int32Array(records, 0, this.#buckets * BUCKET_WORDS);
+    this.#unsigned = new Uint32Array(records, 0, this.#buckets * BUCKET_WORDS);
+    this.#inPage = new Uint8Array(Math.ceil(this.highWater / PAGE_RECORDS));
   }
 
   /** Peers in the table now. */
@@ -110,14 +123,32 @@ export class PeerTable {
     return this.#evicted;
   }
 
-  /** Records below this number have been used at some time: what {@link expire} walks over. */
+  /** Every record number is below this one. */
   get highWater(): number {
-    return this.#fresh;
+    return this.#buckets * BUCKET_RECORDS;
+  }
+
+  /** Records in pages where any is in use: what {@link expire} looks at in one round. */
+  get occupied(): number {
+    return Math.min(this.#pages * PAGE_RECORDS, this.highWater);
+  }
+
+  /** The first record number from `peer` on whose page has any record in use, or {@link highWater}. */
+  skipEmpty(peer: number): number {
+    let page = Math.floor(peer / PAGE_RECORDS);
+    if (this.#inPage[page] > 0) return peer;
+    while (page < this.#inPage.length && this.#inPage[page] === 0) page++;
+    return Math.min(page * PAGE_RECORDS, this.highWater);
   }
 
   /** Memory of a full table, octets. */
   get octets(): number {
-    return this.#words.byteLength + this.#index.byteLength;
+    return this.#words.byteLength + this.#inPage.byteLength;
+  }
+
+  /** The memory of the records, which never moves: for who can tell the kernel how it is used. */
+  get memory(): ArrayBufferLike {
+    return this.#words.buffer;
   }
 
   /** Whether this record number, below {@link highWater}, is a live one. */
@@ -128,15 +159,21 @@ export class PeerTable {
   /** The record of the IPv6 address at `bytes[at]`, or -1. Allocates nothing. */
   find(bytes: Uint8Array, at: number): number {
     const w0 = word(bytes, at), w1 = word(bytes, at + 4), w2 = word(bytes, at + 8), w3 = word(bytes, at + 12);
-    const hash = this.#hash.of4(w0, w1, w2, w3);
-    const index = this.#index, mask = this.#indexMask, recordMask = this.#recordMask, words = this.#words;
-    for (let cell = hash & mask;; cell = (cell + 1) & mask) {
-      const value = index[cell];
-      if (value === 0) return -1;
-      if (((value ^ hash) & ~recordMask) !== 0) continue;
-      const peer = (value & recordMask) - 1, r = peer * RECORD_WORDS;
-      if (words[r + 3] === w3 && words[r + 2] === w2 && words[r + 1] === w1 && words[r] === w0) return peer;
+    const words = this.#words, end = words.length;
+    let b = this.#home(w0, w1, w2, w3);
+    for (let left = this.#buckets; left > 0; left--) {
+      if (words[b + 3] === w3 && words[b + 2] === w2 && words[b + 1] === w1 && words[b] === w0) {
+        if ((words[b + PORT_FLAGS] & USED) !== 0) return b >>> 3;
+      }
+      const c = b + RECORD_WORDS;
+      if (words[c + 3] === w3 && words[c + 2] === w2 && words[c + 1] === w1 && words[c] === w0) {
+        if ((words[c + PORT_FLAGS] & USED) !== 0) return c >>> 3;
+      }
+      if (((words[b + PORT_FLAGS] | words[c + PORT_FLAGS]) & OVERFLOW) === 0) return -1;
+      b += BUCKET_WORDS;
+      if (b === end) b = 0;
     }
+    return -1;
   }
 
   /**
@@ -149,67 +186,67 @@ export class PeerTable {
   insert(bytes: Uint8Array, at: number, now: Millis): number {
     const known = this.find(bytes, at);
     if (known >= 0) return known;
-    let peer = this.#allocate();
-    if (peer < 0) {
+    if (this.#size === this.capacity) {
       const victim = this.#victim(now);
       if (victim < 0) return -1;
       this.#evicted++;
       this.remove(victim);
-      peer = this.#allocate();
     }
-    const words = this.#words, r = peer * RECORD_WORDS;
-    words[r] = word(bytes, at);
-    words[r + 1] = word(bytes, at + 4);
-    words[r + 2] = word(bytes, at + 8);
-    words[r + 3] = word(bytes, at + 12);
+    const words = this.#words;
+    const w0 = word(bytes, at), w1 = word(bytes, at + 4), w2 = word(bytes, at + 8), w3 = word(bytes, at + 12);
+    let b = this.#home(w0, w1, w2, w3);
+    while ((words[b + PORT_FLAGS] & words[b + RECORD_WORDS + PORT_FLAGS] & USED) !== 0) {
+      this.#pass(b, 1);
+      b = this.#next(b);
+    }
+    const r = (words[b + PORT_FLAGS] & USED) === 0 ? b : b + RECORD_WORDS, peer = r >>> 3;
+    words[r] = w0;
+    words[r + 1] = w1;
+    words[r + 2] = w2;
+    words[r + 3] = w3;
     words[r + ADDRESS] = 0;
-    words[r + PORT_FLAGS] = USED;
+    words[r + PORT_FLAGS] = words[r + PORT_FLAGS] & OVERFLOW | USED;
     this.#unsigned[r + RECEPTION] = this.#unsigned[r + TRANSMISSION] = this.#ticks(now - PEER_VALIDITY);
-    const hash = this.#hashOf(peer);
-    let cell = hash & this.#indexMask;
-    while (this.#index[cell] !== 0) cell = (cell + 1) & this.#indexMask;
-    this.#index[cell] = (hash & ~this.#recordMask) | (peer + 1);
+    if (this.#inPage[Math.floor(peer / PAGE_RECORDS)]++ === 0) this.#pages++;
     this.#size++;
     return peer;
   }
 
   /** Removes a record; its number may come back for another address. */
   remove(peer: number): void {
-    const r = peer * RECORD_WORDS;
-    if ((this.#words[r + PORT_FLAGS] & USED) === 0) return;
+    const words = this.#words, r = peer * RECORD_WORDS;
+    if ((words[r + PORT_FLAGS] & USED) === 0) return;
     this.#onRemove?.(peer);
-    const index = this.#index, mask = this.#indexMask, recordMask = this.#recordMask;
-    let hole = this.#hashOf(peer) & mask;
-    while ((index[hole] & recordMask) !== peer + 1) hole = (hole + 1) & mask;
-    // Close the gap: what stands behind it and could stand in it moves up, so that no marker of deletion is needed.
-    for (let cell = (hole + 1) & mask; index[cell] !== 0; cell = (cell + 1) & mask) {
-      const home = this.#hashOf((index[cell] & recordMask) - 1) & mask;
-      if (((cell - home) & mask) < ((cell - hole) & mask)) continue;
-      index[hole] = index[cell];
-      hole = cell;
+    const stands = r - r % BUCKET_WORDS;
+    for (let b = this.#home(words[r], words[r + 1], words[r + 2], words[r + 3]); b !== stands; b = this.#next(b)) {
+      this.#pass(b, -1);
     }
-    index[hole] = 0;
-    this.#words[r + PORT_FLAGS] = 0;
-    this.#words[r] = this.#free;
-    this.#free = peer;
+    words[r + PORT_FLAGS] &= OVERFLOW;
+    if (--this.#inPage[Math.floor(peer / PAGE_RECORDS)] === 0) this.#pages--;
     this.#size--;
   }
 
   /** Removes every peer. */
   clear(): void {
-    for (let peer = 0; peer < this.#fresh && this.#size > 0; peer++) this.remove(peer);
+    for (let peer = 0; peer < this.highWater && this.#size > 0; peer++) this.remove(peer);
   }
 
   /**
-   * Looks at up to `budget` records, going on where the last call ended, and removes those without a packet in either direction for
+   * Looks at up to `budget` records, used or not, going on where the last call ended, and removes those without a packet in either direction for
    * {@link PEER_LIFETIME} that are not pinned.
    * @returns how many were removed
    */
   expire(now: Millis, budget: number): number {
     let removed = 0;
-    for (let left = Math.min(budget, this.#fresh); left > 0; left--) {
-      if (this.#expiryCursor >= this.#fresh) this.#expiryCursor = 0;
-      const peer = this.#expiryCursor++;
+    const { highWater } = this;
+    for (let left = Math.min(budget, this.occupied); left > 0 && this.#size > 0;) {
+      const peer = this.skipEmpty(this.#expiryCursor);
+      if (peer >= highWater) {
+        this.#expiryCursor = 0;
+        continue;
+      }
+      left--;
+      this.#expiryCursor = peer + 1;
       if ((this.#words[peer * RECORD_WORDS + PORT_FLAGS] & (USED | PINNED)) !== USED) continue;
       if (!this.#idle(peer, now)) continue;
       this.remove(peer);
@@ -326,18 +363,24 @@ export class PeerTable {
     this.#words[i] = on ? this.#words[i] | flag : this.#words[i] & ~flag;
   }
 
-  #hashOf(peer: number): number {
-    const words = this.#words, r = peer * RECORD_WORDS;
-    return this.#hash.of4(words[r], words[r + 1], words[r + 2], words[r + 3]);
+  /** The first word of the home bucket of an address. */
+  #home(w0: number, w1: number, w2: number, w3: number): number {
+    return Math.floor((this.#hash.of4(w0, w1, w2, w3) >>> 0) * this.#buckets / 2 ** 32) * BUCKET_WORDS;
   }
 
-  #allocate(): number {
-    const peer = this.#free;
-    if (peer >= 0) {
-      this.#free = this.#words[peer * RECORD_WORDS];
-      return peer;
-    }
-    return this.#fresh < this.capacity ? this.#fresh++ : -1;
+  /** The first word of the bucket after the one that begins at word `b`. */
+  #next(b: number): number {
+    return b + BUCKET_WORDS === this.#words.length ? 0 : b + BUCKET_WORDS;
+  }
+
+  /** Counts a record that goes past the bucket at word `b`, or did. */
+  #pass(b: number, change: 1 | -1): void {
+    const words = this.#words, low = b + PORT_FLAGS, high = low + RECORD_WORDS;
+    const count = (words[low] & OVERFLOW) >>> OVERFLOW_SHIFT | words[high] & OVERFLOW;
+    if (count === OVERFLOW_MAX) return;
+    const after = count + change;
+    words[low] = words[low] & ~OVERFLOW | after << OVERFLOW_SHIFT & OVERFLOW;
+    words[high] = words[high] & ~OVERFLOW | after & OVERFLOW;
   }
 
   #idle(peer: number, now: Millis): boolean {
@@ -347,10 +390,10 @@ export class PeerTable {
   /** A record of a full table that may go, or -1. */
   #victim(now: Millis): number {
     let untrusted = -1;
-    for (let left = Math.min(EVICTION_WINDOW, this.capacity); left > 0; left--) {
-      if (this.#evictionCursor >= this.capacity) this.#evictionCursor = 0;
+    for (let left = Math.min(EVICTION_WINDOW, this.highWater); left > 0; left--) {
+      if (this.#evictionCursor >= this.highWater) this.#evictionCursor = 0;
       const peer = this.#evictionCursor++;
-      if (this.pinned(peer)) continue;
+      if (!this.isLive(peer) || this.pinned(peer)) continue;
       // An untrusted record that has sent bubbles is worth more than an expired one: it remembers the bubble budget.
       if (!this.valid(peer, now) && (this.trusted(peer) || this.bubbles(peer) === 0)) return peer;
       if (untrusted < 0 && !this.trusted(peer)) untrusted = peer;
@@ -369,7 +412,8 @@ export class PeerTable {
     if (now < this.#epoch) return 0;
     const epoch = Math.floor(now) - EPOCH_MARGIN;
     const shift = epoch - this.#epoch;
-    for (let peer = 0; peer < this.#fresh && shift > 0; peer++) {
+    for (let peer = 0; peer < this.highWater && shift > 0; peer++) {
+      if (!this.isLive(peer)) continue;
       const r = peer * RECORD_WORDS;
       this.#unsigned[r + RECEPTION] = Math.max(0, this.#unsigned[r + RECEPTION] - shift);
       this.#unsigned[r + TRANSMISSION] = Math.max(0, this.#unsigned[r + TRANSMISSION] - shift);
@@ -377,6 +421,13 @@ export class PeerTable {
     this.#epoch = epoch;
     return EPOCH_MARGIN;
   }
+}
+
+/** Memory that begins at a line of the cache if it is large enough for that to matter. Only pages that are written become real. */
+function alignedMemory(octets: number): ArrayBufferLike {
+  if (octets < WASM_PAGE) return new ArrayBuffer(octets);
+  const pages = Math.ceil(octets / WASM_PAGE);
+  return new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer;
 }
 
 /** Four octets in network order as a signed number. */

@@ -33,7 +33,7 @@ import { ADDRESS_UNREACHABLE, ErrorSender, NO_ROUTE } from "./errors.ts";
 import { embedsOwnIpv4, isNeighborDiscovery } from "./guards.ts";
 import { type Environment, type Machine, type Millis, Socket } from "./machine.ts";
 import { PacketQueue, QueueBudget } from "./packet_queue.ts";
-import { PEER_LIFETIME, PeerTable } from "./peers.ts";
+import { EXPIRY_STEP, PEER_LIFETIME, PeerTable } from "./peers.ts";
 import { TimerHeap } from "./timers.ts";
 
 /** Wait for an answer to a bubble, and least distance of a bubble from the packet before it, milliseconds (RFC 4380 5.4.1, 5.2.6). */
@@ -45,7 +45,10 @@ const MAX_BUBBLES = 4;
 /** Spent bubbles count again after this long (RFC 4380 5.2.6: 4 in 300 s). */
 const BUBBLE_WINDOW: Millis = 300_000;
 
-/** How often idle entries are looked for, and within which time the whole table is looked at, milliseconds. */
+/**
+ * How often idle entries are looked for, and within which time the whole table is looked at, milliseconds. A large table is looked at in
+ * smaller bites, more often.
+ */
 const SWEEP_INTERVAL: Millis = 1_000;
 const SWEEP_ROUND: Millis = PEER_LIFETIME / 5;
 
@@ -140,9 +143,13 @@ export class Relay implements Machine {
   onTimer(now: Millis): void {
     for (let peer = this.#timers.pop(now); peer >= 0; peer = this.#timers.pop(now)) this.#bubble(peer, now);
     if (now < this.#nextSweep) return;
-    const budget = Math.ceil(this.#peers.highWater * SWEEP_INTERVAL / SWEEP_ROUND);
-    this.#environment.counters.add(PEERS_EXPIRED, this.#peers.expire(now, budget));
-    this.#nextSweep = this.#peers.size === 0 ? Infinity : now + SWEEP_INTERVAL;
+    const peers = this.#peers;
+    const interval = Math.max(1, Math.min(SWEEP_INTERVAL, Math.floor(SWEEP_ROUND * EXPIRY_STEP / peers.occupied)));
+    this.#environment.counters.add(
+      PEERS_EXPIRED,
+      peers.expire(now, Math.ceil(peers.occupied * interval / SWEEP_ROUND)),
+    );
+    this.#nextSweep = peers.size === 0 ? Infinity : now + interval;
   }
 
   /** RFC 4380 5.4.1. */

@@ -23,7 +23,7 @@ import type { MachineEvent } from "../core/events.ts";
 import { type Machine, type Millis, type Sink, Socket } from "../core/machine.ts";
 import { Relay } from "../core/relay.ts";
 import { Server } from "../core/server.ts";
-import type { Ipv4 } from "../wire/ipv4.ts";
+import type { Endpoint, Ipv4 } from "../wire/ipv4.ts";
 import { Arena } from "./arena.ts";
 import { systemRandom } from "./entropy.ts";
 import { MachineViewer } from "./machine_viewer.ts";
@@ -39,6 +39,7 @@ import {
 import { Outbox } from "./outbox.ts";
 import { type Probe, Prober, type ProbeStep } from "./prober.ts";
 import { negotiateTunOffload } from "./tun_offload.ts";
+import { TablePages } from "./table_pages.ts";
 import { TunPort } from "./tun_port.ts";
 import { UdpPort } from "./udp_port.ts";
 
@@ -68,6 +69,7 @@ export class DataPath implements Sink {
   readonly #machine: Machine;
   readonly #client: Client | undefined;
   readonly #viewer: MachineViewer;
+  readonly #pages: TablePages | undefined;
   readonly #prober: Prober;
   /** Descriptor of each local socket, by socket number; -1 = none. */
   readonly #sockets = new Int32Array(SOCKET_COUNT).fill(-1);
@@ -127,6 +129,7 @@ export class DataPath implements Sink {
     switch (setup.machine.role) {
       case "client":
         this.#machine = this.#client = new Client(setup.machine.options, environment);
+        this.#client.portMapping(setup.machine.mapping, now());
         if (setup.machine.server !== undefined) this.start(setup.machine.server);
         break;
       case "relay":
@@ -137,6 +140,8 @@ export class DataPath implements Sink {
         break;
     }
     this.#viewer = new MachineViewer(this.#shared, this.#machine);
+    const { table } = this.#viewer;
+    this.#pages = table === undefined ? undefined : new TablePages(table);
   }
 
   /** What the main isolate wants to see, if it asked anew. */
@@ -166,6 +171,11 @@ export class DataPath implements Sink {
     this.#outbox.flush();
   }
 
+  /** Tells a client what its NAT forwards to it. */
+  portMapping(mapping: Endpoint | undefined): void {
+    this.#client?.portMapping(mapping, now());
+  }
+
   /** Ends a client's service in good order. */
   stop(): void {
     this.#client?.stop(now());
@@ -192,6 +202,7 @@ export class DataPath implements Sink {
       at = now();
       if (due <= at) {
         machine.onTimer(at);
+        this.#pages?.step();
         this.#tun?.flush();
         this.#outbox.flush();
       }

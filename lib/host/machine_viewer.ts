@@ -19,13 +19,14 @@ const MAX_AGE = 0xffff_ffff;
 export class MachineViewer {
   readonly #shared: SharedState;
   readonly #machine: Machine;
-  readonly #table: PeerTable | undefined;
+  /** The peers of the machine, if its role has any. */
+  readonly table: PeerTable | undefined;
   #seen: number;
 
   constructor(shared: SharedState, machine: Machine) {
     this.#shared = shared;
     this.#machine = machine;
-    this.#table = machine instanceof Client || machine instanceof Relay ? machine.table : undefined;
+    this.table = machine instanceof Client || machine instanceof Relay ? machine.table : undefined;
     this.#seen = 0;
   }
 
@@ -34,7 +35,7 @@ export class MachineViewer {
     const { wanted } = this.#shared;
     if (wanted === this.#seen) return undefined;
     this.#seen = wanted;
-    const machine = this.#machine, table = this.#table;
+    const machine = this.#machine, table = this.table;
     const client = machine instanceof Client ? machine : undefined;
     const state = client?.state;
     const heard = client?.serverHeard;
@@ -57,11 +58,11 @@ function piece(
   now: Millis,
 ): Pick<MachineView, "list" | "next"> {
   if (table === undefined || from < 0) return { list: new Uint32Array(0), next: 0 };
-  const end = Math.min(table.highWater, from + RECORDS_PER_LOOK);
   const list = new Uint32Array(PEERS_PER_LOOK * PEER_WORDS);
   const key = new Uint8Array(16);
-  let length = 0, peer = from;
-  for (; peer < end && length < list.length; peer++) {
+  let length = 0, peer = table.skipEmpty(from);
+  for (let left = RECORDS_PER_LOOK; left > 0 && length < list.length; left--, peer = table.skipEmpty(peer + 1)) {
+    if (peer >= table.highWater) break;
     if (!table.isLive(peer)) continue;
     table.keyInto(peer, key, 0);
     for (let word = 0; word < 4; word++) list[length + word] = readU32(key, 4 * word);
