@@ -248,6 +248,10 @@ const natTable = v.object({
     bool("Meet peers at a relay where no direct way leads to them. For peers to find us so, see client.relay."),
     true,
   ),
+  port_mapping: v.optional(
+    bool("Have the NAT forward this client's port, by PCP, NAT-PMP or UPnP, and take that back at the end."),
+    true,
+  ),
 });
 
 const serverTable = v.object({

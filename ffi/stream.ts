@@ -18,6 +18,7 @@ import {
   sockaddr_un,
   SOL_SOCKET,
 } from "./abi/socket.ts";
+import { EINPROGRESS } from "./abi/errno.ts";
 import { check, errno, type Hints } from "./errno.ts";
 import { removeFile, withMask } from "./file.ts";
 import { close } from "./io.ts";
@@ -81,6 +82,22 @@ export function connectUnix(path: string, hints?: Hints): number {
     close(fd);
     throw error;
   }
+}
+
+/**
+ * Begins to connect to a TCP port: once it can be written to (POLLOUT), the first send tells how that went.
+ * @param address IPv4, host order
+ * @returns the descriptor, or -errno
+ */
+export function connectTcp(address: number, port: number): number {
+  const fd = libc().socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno();
+  const name = ipv4SocketAddress(address, port);
+  if (libc().connect(fd, name, name.length) === 0) return fd;
+  const error = errno();
+  if (error === EINPROGRESS) return fd;
+  close(fd);
+  return -error;
 }
 
 /**

@@ -16,7 +16,7 @@ import { resolveIpv4 } from "../../ffi/resolve.ts";
 import { localEndpoint, openUdp } from "../../ffi/udp.ts";
 import type { ClientOptions } from "../core/client.ts";
 import type { MachineEvent } from "../core/events.ts";
-import { formatEndpoint, formatIpv4, parseIpv4 } from "../wire/ipv4.ts";
+import { type Endpoint, formatEndpoint, formatIpv4, parseIpv4 } from "../wire/ipv4.ts";
 import type { Ipv6 } from "../wire/ipv6.ts";
 import { formatIpv6 } from "../wire/ipv6_address.ts";
 import { flagsAt } from "../wire/teredo_address.ts";
@@ -28,6 +28,7 @@ import { hasNativeIpv6, type HostAddresses, hostAddresses } from "./host_address
 import type { Descriptors, MachineSetup } from "./messages.ts";
 import { Hooks, type InterfaceView } from "./hooks.ts";
 import { InterfaceThread } from "./interface_thread.ts";
+import { PortMapper } from "./port_mapping/mapper.ts";
 import { NetworkWatch } from "./network_watch.ts";
 import { clientOptions } from "./options.ts";
 import type { Role } from "./role.ts";
@@ -70,6 +71,8 @@ export class ClientRole implements Role {
   #data: DataIsolate | undefined;
   #fail: (cause: Error) => void = () => {};
   #watch: NetworkWatch | undefined;
+  #mapper: PortMapper | undefined;
+  #mapping: Endpoint | undefined;
   #addresses: HostAddresses;
   /** Not in service because the host has native IPv6. */
   #standby = false;
@@ -111,7 +114,7 @@ export class ClientRole implements Role {
   }
 
   get machine(): MachineSetup {
-    return { role: "client", options: this.#options(), server: undefined };
+    return { role: "client", options: this.#options(), server: undefined, mapping: this.#mapping };
   }
 
   attach(data: DataIsolate, fail: (cause: Error) => void): void {
@@ -120,6 +123,7 @@ export class ClientRole implements Role {
     this.#interface.died.catch(fail);
     this.#watch = new NetworkWatch(() => this.#networkChanged());
     if (!this.#mustStandBy()) this.#askNext();
+    this.#mapPort();
   }
 
   onEvent(event: MachineEvent): void {
@@ -190,23 +194,30 @@ export class ClientRole implements Role {
       before.client.servers,
       before.client.secondary,
     ]);
-    if (!sameValue([settings, config.limits], [settingsBefore, before.limits])) {
+    if (!sameValue([settings, config.nat, config.limits], [settingsBefore, before.nat, before.limits])) {
       const running = this.#data?.machine;
       this.#data?.replace({
         role: "client",
         options: this.#options(),
         server: running?.role === "client" ? running.server : undefined,
+        mapping: this.#mapping,
       });
     }
     if (otherServers) {
       this.#asked.abort();
       this.#servers = this.#serverList();
     }
+    this.#mapPort();
     if (this.#mustStandBy()) return;
     if (otherServers) this.#askNext();
   }
 
+  async end(): Promise<void> {
+    await this.#mapper?.end();
+  }
+
   [Symbol.dispose](): void {
+    void this.end();
     this.#asked.abort();
     this.#watch?.[Symbol.dispose]();
     this.#hooks[Symbol.dispose]();
@@ -220,6 +231,26 @@ export class ClientRole implements Role {
       addresses: this.#addresses,
       remembered: this.#remembered,
     });
+  }
+
+  /** Has the service port mapped at the gateway, or leaves that. */
+  #mapPort(): void {
+    if (!this.#config.nat.port_mapping || this.#standby) {
+      void this.#mapper?.end();
+      this.#mapper = undefined;
+      this.#mapped(undefined);
+      return;
+    }
+    this.#mapper ??= new PortMapper({
+      local: localEndpoint(this.#service),
+      changed: (external) => this.#mapped(external),
+    });
+  }
+
+  #mapped(mapping: Endpoint | undefined): void {
+    if (sameValue(mapping, this.#mapping)) return;
+    this.#mapping = mapping;
+    this.#data?.portMapping(mapping);
   }
 
   /** Keeps mapping and random flags for the next machine, so that the address outlives it (RFC 5991 random bits stay with the mapping). */
@@ -238,8 +269,10 @@ export class ClientRole implements Role {
       const running = this.#data?.machine;
       if (running?.role === "client") this.#data?.replace({ ...running, server: undefined });
       this.#clearAddress();
+      this.#mapPort();
     } else if (before && !this.#standby) {
       log.info("Native IPv6 is gone: back in service");
+      this.#mapPort();
       this.#askNext();
     }
     return this.#standby;
@@ -290,6 +323,7 @@ export class ClientRole implements Role {
   /** Addresses or routes of the host changed: whatever stood on the old ones is asked for anew. */
   #networkChanged(): void {
     this.#tendInterface();
+    this.#mapper?.networkChanged();
     if (this.#mustStandBy()) return;
     const before = this.#addresses;
     this.#addresses = hostAddresses();

@@ -102,7 +102,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     const signal = await ended.promise;
     log.info("Ending", { signal });
     manager.stopping();
-    await data.stop();
+    await Promise.all([data.stop(), role.end?.()]);
     return 0;
   } finally {
     Deno.removeSignalListener("SIGINT", onInterrupt);

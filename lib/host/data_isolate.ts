@@ -13,6 +13,7 @@
 import { getLogger } from "@logtape/logtape";
 import { close, makeEventFd, signalEventFd } from "../../ffi/io.ts";
 import type { MachineEvent } from "../core/events.ts";
+import type { Endpoint } from "../wire/ipv4.ts";
 import {
   type Descriptors,
   type FromData,
@@ -97,6 +98,13 @@ export class DataIsolate implements Disposable {
     const machine = this.machine;
     if (machine?.role === "client") this.remember({ ...machine, server });
     this.#post({ type: "start", server });
+  }
+
+  /** Tells the client what its NAT forwards, now and after any restart. */
+  portMapping(mapping: Endpoint | undefined): void {
+    const machine = this.machine;
+    if (machine?.role === "client") this.remember({ ...machine, mapping });
+    this.#post({ type: "mapping", mapping });
   }
 
   /** Replaces the machine by one with other options, on the same descriptors. */

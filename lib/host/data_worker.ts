@@ -31,6 +31,9 @@ async function run(): Promise<void> {
         case "start":
           path?.start(message.server);
           break;
+        case "mapping":
+          path?.portMapping(message.mapping);
+          break;
         case "probe":
           path?.probe(message.probe);
           break;

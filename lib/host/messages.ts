@@ -6,7 +6,7 @@ import type { NatReport } from "../core/nat_behaviour.ts";
 import type { MachineEvent } from "../core/events.ts";
 import type { RelayOptions } from "../core/relay.ts";
 import type { ServerOptions } from "../core/server.ts";
-import type { Ipv4 } from "../wire/ipv4.ts";
+import type { Endpoint, Ipv4 } from "../wire/ipv4.ts";
 import type { Probe, ProbeStep } from "./prober.ts";
 import type { TunOffload } from "./tun_offload.ts";
 
@@ -18,7 +18,13 @@ export interface ServerAddresses {
 
 /** Which machine to run, with its options; a client also with the server to qualify with, once there is one. */
 export type MachineSetup =
-  | { readonly role: "client"; readonly options: ClientOptions; readonly server: ServerAddresses | undefined }
+  | {
+    readonly role: "client";
+    readonly options: ClientOptions;
+    readonly server: ServerAddresses | undefined;
+    /** External endpoint of the service port that the NAT was asked to forward. */
+    readonly mapping?: Endpoint | undefined;
+  }
   | { readonly role: "relay"; readonly options: RelayOptions }
   | { readonly role: "server"; readonly options: ServerOptions };
 
@@ -51,6 +57,7 @@ export type ToData =
     readonly shared: SharedArrayBuffer;
   }
   | { readonly type: "start"; readonly server: ServerAddresses }
+  | { readonly type: "mapping"; readonly mapping: Endpoint | undefined }
   | { readonly type: "probe"; readonly probe: Probe }
   | { readonly type: "probe-end"; readonly id: number }
   | { readonly type: "stop" };

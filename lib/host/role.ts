@@ -21,6 +21,8 @@ export interface Role extends Disposable {
   onEvent(event: MachineEvent): void;
   /** The data isolate died: what its machine said until then is void. */
   onDeath(): void;
+  /** Takes leave of others before the end, where there is something to say. Bounded in time. */
+  end?(): Promise<void>;
   /** Takes over a new configuration, as far as this is possible while running. */
   reconfigure(config: Config): void;
 }
