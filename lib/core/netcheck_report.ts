@@ -171,7 +171,7 @@ function silentWords({ servers, udp }: NetcheckReport): string {
   const fault = addresses.find((each) => each.fault !== undefined)?.fault;
   if (fault !== undefined) return udp === "no" ? `this host cannot send: ${fault}` : fault;
   return servers.length === 1
-    ? "the server does not answer: it is down, or UDP port 3544 is blocked on the way"
+    ? "the server does not answer: it is down, wants a secret, or UDP port 3544 is blocked on the way"
     : "no server answers: UDP port 3544 is blocked on the way, or all of them are down";
 }
 

@@ -136,7 +136,7 @@ Deno.test("each reason why nobody gave a good answer has words of its own", () =
       painter(false),
     );
   const silent = address("192.0.2.1");
-  assert.match(only(silent), /it is down, or UDP port 3544 is blocked on the way\.\n$/);
+  assert.match(only(silent), /it is down, wants a secret, or UDP port 3544 is blocked on the way\.\n$/);
   assert.match(only({ ...silent, invalid: "not-global-ipv4" }), /sees this host under a private address/);
   assert.match(only({ ...silent, invalid: "bad-authentication" }), /fail the check of the secret/);
   assert.match(only({ ...silent, invalid: "bad-advertisement" }), /not valid \(bad-advertisement\)\.\n$/);

@@ -115,7 +115,10 @@ labTest(
     await nat.setLink({ loss: 1 });
     const silent = await netcheck(host);
     assert.equal(silent.code, 1);
-    assert.match(silent.stdout, /the server does not answer: it is down, or UDP port 3544 is blocked on the way\.$/);
+    assert.match(
+      silent.stdout,
+      /the server does not answer: it is down, wants a secret, or UDP port 3544 is blocked on the way\.$/,
+    );
 
     const lost = host.start(miredoCommand("netcheck", "--server", "nowhere.invalid"));
     assert.equal((await lost.ended()).code, 1);

@@ -148,7 +148,8 @@ Deno.test("a server that does not answer: Teredo cannot work, and nothing is sai
   assert.equal(report.bubbles, "not-checked");
   assert.deepEqual(judge(report), {
     teredo: "no",
-    words: "Teredo cannot work here: the server does not answer: it is down, or UDP port 3544 is blocked on the way",
+    words:
+      "Teredo cannot work here: the server does not answer: it is down, wants a secret, or UDP port 3544 is blocked on the way",
   });
 });
 
