@@ -16,10 +16,10 @@
  * An indirect bubble of a peer that is not reached opens a conversation too, so that our bubbles are repeated as well.
  */
 
-import { readU16, readU32, writeU16, writeU32 } from "../wire/bytes.ts";
-import { inSubnet, type Ipv4, isGlobalUnicast } from "../wire/ipv4.ts";
+import { writeU16, writeU32 } from "../wire/bytes.ts";
+import type { Endpoint, Ipv4 } from "../wire/ipv4.ts";
 import { addressAt, DESTINATION_AT, type Ipv6, SOURCE_AT } from "../wire/ipv6.ts";
-import { isTeredo, mappedAddressAt, mappedPortAt } from "../wire/teredo_address.ts";
+import { isTeredo } from "../wire/teredo_address.ts";
 import type { Trailers } from "../wire/trailers.ts";
 import { ANSWER_WAIT, type BubbleVerdict, countBubble, judgeBubble } from "./bubble_rules.ts";
 import type { Bubbles } from "./bubbles.ts";
@@ -31,8 +31,9 @@ import { ADDRESS_UNREACHABLE, type ErrorSender } from "./errors.ts";
 import type { HolePunching } from "./hole_punching.ts";
 import type { Identity } from "./identity.ts";
 import type { LocalPeers } from "./local_peers.ts";
-import { type Environment, type Millis, Socket } from "./machine.ts";
+import type { Environment, Millis } from "./machine.ts";
 import type { PeerEntries } from "./peer_entries.ts";
+import { pathTo, releaseQueues } from "./release.ts";
 import { TestSender } from "./test_sender.ts";
 import type { Traversal, Traversals } from "./traversal.ts";
 
@@ -280,7 +281,7 @@ export class Negotiation {
         type: "peer-up",
         peer: conversation.address,
         endpoint: { address, port },
-        path: tested ? "relay" : this.#pathTo(conversation.address, address, port, now),
+        path: tested ? "relay" : this.#pathTo(conversation.address, { address, port }, now),
       });
     }
     if (waits) {
@@ -294,27 +295,8 @@ export class Negotiation {
 
   /** Ends a conversation whose peer is reached: packets that waited go their ways, in order. */
   #release(conversation: Conversation, now: Millis): void {
-    const { table } = this.#entries;
-    const { memory, sink, counters } = this.#environment;
-    const { peer } = conversation;
-    const address = table.address(peer), port = table.port(peer);
-    this.#conversations.close(peer);
-    if (conversation.outbound.length > 0) {
-      this.#entries.table.setLastTransmission(peer, now);
-      counters.observe("first_packet_seconds", now - conversation.since);
-    }
-    conversation.outbound.drain((packet) => {
-      memory.bytes.set(packet, memory.scratch);
-      counters.count("packets_flushed");
-      if (table.steered(peer)) this.#parts.punching.send(peer, memory.scratch, packet.length, now);
-      else sink.sendUdp(Socket.service, memory.scratch, packet.length, address, port);
-    });
-    conversation.inbound.drain((packet) => {
-      if (readU32(packet, 0) !== address || readU16(packet, 4) !== port) return this.#count("unproven-peer");
-      memory.bytes.set(packet, memory.scratch);
-      counters.count("packets_flushed");
-      sink.writeIpv6(memory.scratch + ENDPOINT_LENGTH, packet.length - ENDPOINT_LENGTH);
-    });
+    this.#conversations.close(conversation.peer);
+    releaseQueues(conversation, this.#environment, this.#entries.table, this.#parts.punching, now);
   }
 
   #begin(peer: number, now: Millis): Conversation | undefined {
@@ -521,13 +503,9 @@ export class Negotiation {
     this.#errors.unreachable(ADDRESS_UNREACHABLE, addressAt(bytes, at + DESTINATION_AT), bytes, at, length, now);
   }
 
-  #pathTo(peer: Ipv6, address: Ipv4, port: number, now: Millis): "direct" | "local" | "relay" {
-    if (!isTeredo(peer, 0)) return "relay";
-    if (mappedAddressAt(peer, 0) === address && mappedPortAt(peer, 0) === port) return "direct";
-    const inside = !isGlobalUnicast(address) ||
-      this.#parts.options.subnets.some((subnet) => inSubnet(address, subnet)) ||
-      this.#localPeers.find(peer, 0, now) !== undefined;
-    return inside ? "local" : "direct";
+  #pathTo(peer: Ipv6, endpoint: Endpoint, now: Millis): "direct" | "local" | "relay" {
+    const discovered = this.#localPeers.find(peer, 0, now) !== undefined;
+    return pathTo(peer, endpoint, this.#parts.options.subnets, discovered);
   }
 
   #count(name: DropReason | "peers_unreachable"): void {
