@@ -19,7 +19,6 @@
  */
 
 import { BUBBLE_HOP_LIMIT, isBubble, writeBubble } from "../wire/bubble.ts";
-import { equalBytes } from "../wire/bytes.ts";
 import { Datagram } from "../wire/encapsulation.ts";
 import { isSourceRouted } from "../wire/extension_headers.ts";
 import { type Ipv4, type Ipv4Subnet, isDirectedBroadcast, isGlobalUnicast } from "../wire/ipv4.ts";
@@ -89,12 +88,9 @@ export interface RelayOptions {
 
 /** What a client costs beyond its entry while we wait for its answer. */
 interface Negotiation {
-  readonly client: Ipv6;
-  /** Source of our bubbles to it. */
-  readonly source: Ipv6;
   readonly queue: PacketQueue;
-  /** Packets of the client for other clients, which wait for its own answer. */
-  readonly held: PacketQueue;
+  /** Packets of the client for other clients, which wait for its own answer; made for the first of them. */
+  held: PacketQueue | undefined;
   /** Nothing waits for the client: it gets one bubble for each packet of its own, so that nobody can make us send more than he sends. */
   verifyOnly: boolean;
   /** Packets of other clients wait for it: only an answer to our bubble counts. */
@@ -114,6 +110,8 @@ export class Relay implements Machine {
   readonly #bubbleSource: BubbleSource;
   readonly #between: BetweenClients;
   readonly #datagram = new Datagram();
+  /** An address of the table, for as long as it is looked at. */
+  readonly #client = new Uint8Array(16);
   #nextSweep: Millis = Infinity;
 
   constructor(options: RelayOptions, environment: Environment) {
@@ -240,13 +238,9 @@ export class Relay implements Machine {
   }
 
   #negotiate(peer: number, verifyOnly: boolean, now: Millis): Negotiation {
-    const client = this.#peers.key(peer), source = this.#bubbleSource.of(client);
-    const makeQueue = () => new PacketQueue(this.#budget, this.#options.queueOctetsPerPeer);
     const negotiation: Negotiation = {
-      client,
-      source,
-      queue: makeQueue(),
-      held: makeQueue(),
+      queue: this.#makeQueue(),
+      held: undefined,
       verifyOnly,
       between: false,
       since: now,
@@ -256,6 +250,10 @@ export class Relay implements Machine {
     this.#peers.setSteered(peer, false);
     this.#peers.setPinned(peer, true);
     return negotiation;
+  }
+
+  #makeQueue(): PacketQueue {
+    return new PacketQueue(this.#budget, this.#options.queueOctetsPerPeer);
   }
 
   #enqueue(negotiation: Negotiation, at: number, size: number, between: boolean): void {
@@ -274,8 +272,9 @@ export class Relay implements Machine {
     const over = negotiation.verifyOnly && peers.lastTransmission(peer) >= negotiation.since;
     if (over || peers.bubbles(peer) >= MAX_BUBBLES) return this.#giveUp(peer, negotiation, now);
     const { memory, counters, sink } = this.#environment;
-    const { client, source } = negotiation;
-    const length = writeBubble(source, client, BUBBLE_HOP_LIMIT, memory.bytes, memory.scratch);
+    const client = this.#client;
+    peers.keyInto(peer, client, 0);
+    const length = writeBubble(this.#bubbleSource.of(client), client, BUBBLE_HOP_LIMIT, memory.bytes, memory.scratch);
     if (this.#options.directBubbles && !negotiation.verifyOnly) {
       sink.sendUdp(Socket.service, memory.scratch, length, mappedAddressAt(client, 0), mappedPortAt(client, 0));
       counters.count("direct_bubbles_sent");
@@ -295,10 +294,10 @@ export class Relay implements Machine {
       this.#drop("expired-in-queue");
       this.#unreachable(ADDRESS_UNREACHABLE, packet, 0, packet.length, now);
     });
-    for (let thrown = negotiation.held.clear(); thrown > 0; thrown--) this.#drop("unproven-peer");
+    for (let thrown = negotiation.held?.clear() ?? 0; thrown > 0; thrown--) this.#drop("unproven-peer");
     if (negotiation.verifyOnly) return;
     counters.count("peers_unreachable");
-    sink.event({ type: "peer-unreachable", peer: negotiation.client });
+    sink.event({ type: "peer-unreachable", peer: this.#peers.key(peer) });
   }
 
   #close(peer: number): void {
@@ -358,7 +357,8 @@ export class Relay implements Machine {
     const { ipv6At } = this.#datagram;
     if (!isBubble(bytes, ipv6At)) return false;
     if (port === 0 || !this.#isGlobal(address) || this.#options.ownAddresses.includes(address)) return false;
-    return equalBytes(bytes, ipv6At + DESTINATION_AT, this.#bubbleSource.of(this.#peers.key(peer)), 0, 16);
+    this.#peers.keyInto(peer, this.#client, 0);
+    return this.#bubbleSource.matches(this.#client, bytes, ipv6At + DESTINATION_AT);
   }
 
   /** A client answered from `address`:`port`: it is trusted there, and what waited for it goes. */
@@ -373,7 +373,7 @@ export class Relay implements Machine {
     counters.count("peers_trusted");
     if (negotiation === undefined) return;
     this.#close(peer);
-    sink.event({ type: "peer-up", peer: negotiation.client, endpoint: { address, port }, path: "direct" });
+    sink.event({ type: "peer-up", peer: peers.key(peer), endpoint: { address, port }, path: "direct" });
     if (negotiation.queue.length > 0) counters.observe("first_packet_seconds", now - negotiation.since);
     negotiation.queue.drain((packet) => {
       memory.bytes.set(packet, memory.scratch);
@@ -381,7 +381,7 @@ export class Relay implements Machine {
       peers.setLastTransmission(peer, now);
       counters.count("packets_flushed");
     });
-    negotiation.held.drain((packet) => {
+    negotiation.held?.drain((packet) => {
       memory.bytes.set(packet, memory.scratch);
       this.#carry(memory.scratch, packet.length, address, now);
     });
@@ -418,6 +418,7 @@ export class Relay implements Machine {
       if (sinceLast >= BUBBLE_WAIT) this.#bubble(peer, now);
       else this.#timers.set(peer, now + BUBBLE_WAIT - sinceLast);
     }
+    negotiation.held ??= this.#makeQueue();
     if (negotiation.held.push(bytes, ipv6At, ipv6Length)) counters.count("packets_queued");
     else this.#drop("queue-full");
   }

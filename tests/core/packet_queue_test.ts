@@ -60,3 +60,35 @@ Deno.test("the budget always equals what waits, over any sequence of operations"
     }
   }));
 });
+
+Deno.test("packets of any length come out of several queues as they went in, also when memory is used again and given back", () => {
+  const step = fc.record({
+    queue: fc.nat(2),
+    action: fc.constantFrom("push", "push", "push", "drain"),
+    length: fc.nat(1500),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
+      const budget = new QueueBudget(1e6);
+      const queues = [0, 1, 2].map(() => new PacketQueue(budget, 1e6));
+      const waiting: string[][] = [[], [], []];
+      const drain = (queue: number): void => {
+        const out: string[] = [];
+        queues[queue].drain((packet) => out.push(packet.join()));
+        assert.deepEqual(out, waiting[queue]);
+        waiting[queue] = [];
+      };
+      for (const [i, { queue, action, length }] of steps.entries()) {
+        if (action === "drain") drain(queue);
+        else {
+          const packet = Uint8Array.from({ length }, (_, at) => at * (i + 1));
+          assert.equal(queues[queue].push(packet, 0, length), true);
+          waiting[queue].push(packet.join());
+        }
+      }
+      for (const queue of [0, 1, 2]) drain(queue);
+      assert.equal(budget.used, 0);
+    }),
+    { numRuns: 30 },
+  );
+});
