@@ -82,7 +82,7 @@ export const ROOMS: readonly Room[] = [
     limit: 5 * MINUTE,
   },
   // Packages are made by programs of the system, and installed in roots of their own.
-  { name: "package", paths: ["tests/package"], options: ["--allow-all"], limit: 5 * MINUTE },
+  { name: "package", paths: ["tests/package"], options: ["--allow-all"], limit: 10 * MINUTE },
   // The C Miredo wants to become other users, which a user namespace with one user has not.
   { name: "interop", paths: ["tests/interop"], options: ["--allow-all"], limit: 10 * MINUTE },
 ];

@@ -52,12 +52,19 @@ if [ "$uninstall" = yes ]; then
     if live_systemd; then systemctl disable --now $units || true; fi
     find bin lib share -type f | while read -r file; do rm -f "$to/$file"; done
     for role in client relay server; do
-        if [ -L "$destdir/etc/init.d/miredo-$role" ]; then rm -f "$destdir/etc/init.d/miredo-$role"; fi
+        if [ -L "$destdir/etc/init.d/miredo-$role" ]; then
+            if [ -z "$destdir" ] && command -v rc-service >/dev/null; then
+                rc-service --ifstarted "miredo-$role" stop || true
+                rc-update --all delete "miredo-$role" >/dev/null 2>&1 || true
+            fi
+            rm -f "$destdir/etc/init.d/miredo-$role"
+        fi
         if [ "$purge" = yes ]; then rm -f "$etc/$role.toml"; fi
     done
     rm -f "$destdir/etc/init.d/miredo-role"
     if [ "$purge" = yes ]; then
         rm -rf "$destdir/run/miredo" "$destdir/var/lib/miredo"
+        rm -f "$destdir"/var/log/miredo-client.log "$destdir"/var/log/miredo-relay.log "$destdir"/var/log/miredo-server.log
         rmdir "$etc" 2>/dev/null || true
         if [ -z "$destdir" ] && command -v userdel >/dev/null; then userdel miredo 2>/dev/null || true; fi
     fi
@@ -99,4 +106,6 @@ if live_systemd; then
     systemd-tmpfiles --create "$to/lib/tmpfiles.d/miredo.conf"
     systemctl daemon-reload
 fi
-echo "Installed. Next: edit /etc/miredo/client.toml, then: systemctl enable --now miredo-client (or relay, server)"
+start="systemctl enable --now miredo-client"
+if [ -e "$destdir/sbin/openrc-run" ]; then start="rc-update add miredo-client && rc-service miredo-client start"; fi
+echo "Installed. Next: edit /etc/miredo/client.toml, then: $start (or relay, server)"

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { control, debianVersion } from "../../scripts/package/deb.ts";
-import { ARCHS } from "../../scripts/package/build.ts";
+import { ARCHS, hostArch } from "../../scripts/package/build.ts";
 import { runProgram } from "../../scripts/package/program.ts";
-import { fakeExecutable, filesBelow, makePackages, packageTest, temporaryDirectory } from "./support.ts";
+import { fakeExecutable, filesBelow, makePackages, packageTest, ROOT, temporaryDirectory } from "./support.ts";
 
 /** What both kinds of package are made and read by. */
 const PROGRAMS = ["dpkg-deb", "tar", "gzip", "xz", "md5sum"];
@@ -63,6 +63,25 @@ packageTest("the .deb has everything in its place, owned by root, with the sampl
     cwd: `${directory.path}/root`,
   });
 });
+
+packageTest("for another kind of machine, whose executable does not run here, the sources complete", {
+  programs: PROGRAMS,
+}, async () => {
+  await using directory = await temporaryDirectory();
+  const other = ARCHS.find((arch) => arch !== hostArch()) ?? ARCHS[0];
+  const executable = await fakeExecutable(`${directory.path}/miredo`);
+  const { deb, tarball } = await makePackages(executable, `${directory.path}/out`, {}, ["--arch", other.name]);
+  assert.ok(deb.endsWith(`_${other.debian}.deb`) && tarball.endsWith(`-linux-${other.name}.tar.gz`));
+  await runProgram(["dpkg-deb", "--extract", deb, `${directory.path}/root`]);
+  const completion = await Deno.readTextFile(`${directory.path}/root/usr/share/fish/vendor_completions.d/miredo.fish`);
+  assert.match(completion, /^complete -c miredo /m);
+});
+
+for (const script of ["install.sh", "openrc/miredo", "debian/postinst", "debian/prerm", "debian/postrm"]) {
+  Deno.test(`the shell understands ${script}`, async () => {
+    await runProgram(["sh", "-n", `${ROOT}scripts/package/${script}`]);
+  });
+}
 
 packageTest("lintian finds no error in the .deb", { programs: [...PROGRAMS, "lintian"] }, async () => {
   await using directory = await temporaryDirectory();

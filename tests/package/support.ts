@@ -59,14 +59,26 @@ export function filesBelow(path: string, except: RegExp = /^$/): string[] {
   return found.toSorted();
 }
 
-/** Makes the packages of `executable` in `output`. @returns the names of the files there */
+/** Makes the packages of `executable` in `output`. @param more arguments @returns the names of the files there */
 export async function makePackages(
   executable: string,
   output: string,
   env: Readonly<Record<string, string>> = {},
+  more: readonly string[] = [],
 ): Promise<{ readonly deb: string; readonly tarball: string; readonly sums: string }> {
   const script = `${ROOT}scripts/package.ts`;
-  const command = [Deno.execPath(), "run", "-A", "--no-prompt", script, "--executable", executable, "--output", output];
+  const command = [
+    Deno.execPath(),
+    "run",
+    "-A",
+    "--no-prompt",
+    script,
+    "--executable",
+    executable,
+    "--output",
+    output,
+    ...more,
+  ];
   await runProgram(command, { env });
   const file = (end: string): string => {
     const found = [...Deno.readDirSync(output)].map(({ name }) => name).filter((name) => name.endsWith(end));
