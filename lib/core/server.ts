@@ -10,12 +10,13 @@
  * It is stateless: what comes out follows from the one datagram that came in. Everything it refuses, it refuses in silence.
  */
 
+import { AdvertisementTemplate } from "../wire/advertisement_template.ts";
 import {
   type Authentication,
   Datagram,
   NULL_AUTHENTICATION_LENGTH,
   ORIGIN_LENGTH,
-  writeAuthentication,
+  writeNullAuthentication,
   writeOrigin,
 } from "../wire/encapsulation.ts";
 import { isBubble } from "../wire/bubble.ts";
@@ -31,8 +32,7 @@ import { equalBytes } from "../wire/bytes.ts";
 import { type Ipv4, type Ipv4Subnet, isDirectedBroadcast, isGlobalUnicast } from "../wire/ipv4.ts";
 import { DESTINATION_AT, hopLimit, type Ipv6, IPV6_HEADER_LENGTH, SOURCE_AT } from "../wire/ipv6.ts";
 import { ALL_ROUTERS, isGlobalScope, isLinkLocal } from "../wire/ipv6_address.ts";
-import { parseRouterSolicitation } from "../wire/router_solicitation.ts";
-import { teredoAdvertisement, writeRouterAdvertisement } from "../wire/router_advertisement.ts";
+import { isRouterSolicitation } from "../wire/router_solicitation.ts";
 import {
   isConeAt,
   isTeredo,
@@ -42,7 +42,7 @@ import {
   serverLinkLocal,
   TEREDO_PORT,
 } from "../wire/teredo_address.ts";
-import type { DropReason } from "./counters.ts";
+import { counterIndex, type DropReason } from "./counters.ts";
 import { embedsOwnIpv4 } from "./guards.ts";
 import { SourceLimiter, TokenBucket } from "./limits.ts";
 import { type Environment, type Machine, type Millis, Socket } from "./machine.ts";
@@ -57,7 +57,8 @@ const HOP_LIMIT_AT = 7;
 /** Hop limit of echo replies from the server itself. */
 const ECHO_HOP_LIMIT = 64;
 
-const NO_OCTETS = new Uint8Array(0);
+const RS_RECEIVED = counterIndex("rs_received");
+const RA_SENT = counterIndex("ra_sent");
 
 /** Settings of a server. */
 export interface ServerOptions {
@@ -92,15 +93,21 @@ export class Server implements Machine {
   readonly #environment: Environment;
   readonly #own: readonly Ipv4[];
   readonly #linkLocal: Ipv6;
-  readonly #datagram = new Datagram();
+  readonly #advertisement: AdvertisementTemplate;
+  /** Where the client that is being answered is: one object for all. */
+  readonly #origin = { address: 0, port: 0 };
+  readonly #datagram: Datagram;
   readonly #perSource: SourceLimiter | undefined;
   readonly #total: TokenBucket | undefined;
 
   constructor(options: ServerOptions, environment: Environment) {
     this.#options = options;
     this.#environment = environment;
+    this.#datagram = new Datagram(options.secrets.size > 0);
     this.#own = options.secondary === undefined ? [options.primary] : [options.primary, options.secondary];
     this.#linkLocal = serverLinkLocal(options.primary);
+    const { primary, prefix, mtu } = options;
+    this.#advertisement = new AdvertisementTemplate(this.#linkLocal, prefix, primary, mtu);
     const { ratePerSource, rateTotal } = options;
     this.#perSource = ratePerSource === 0 ? undefined : new SourceLimiter({
       perSecond: ratePerSource,
@@ -174,44 +181,39 @@ export class Server implements Machine {
   #solicitation(socket: number, address: Ipv4, port: number): void {
     const { memory, counters, sink } = this.#environment;
     const { bytes, scratch } = memory;
-    const { ipv6At, ipv6Length, authentication } = this.#datagram;
+    const { ipv6At, ipv6Length, nonceAt } = this.#datagram;
     const { secrets, secondary } = this.#options;
-    counters.count("rs_received");
-    const solicitation = parseRouterSolicitation(bytes, ipv6At, ipv6Length);
-    if (solicitation === undefined) return this.#drop("bad-solicitation");
+    counters.add(RS_RECEIVED);
+    if (!isRouterSolicitation(bytes, ipv6At, ipv6Length)) return this.#drop("bad-solicitation");
+    // Undefined where there are no secrets: what it says would not matter.
+    const { authentication } = this.#datagram;
     const secret = authentication === undefined ? undefined : secrets.get(latin1(authentication.identifier));
     if (secrets.size > 0 && (secret === undefined || !verifyAuthentication(secret, this.#datagram, bytes))) {
       return this.#drop("unauthenticated");
     }
     // A client that asks with the cone bit wants to know whether an address it never sent to gets through (RFC 5991 3.2).
-    const cone = isConeAt(solicitation.source, 0);
+    const source = ipv6At + SOURCE_AT;
+    const cone = isConeAt(bytes, source);
     if (cone && secondary === undefined) return this.#drop("no-secondary-address");
     const from = cone === (socket === Socket.service) ? Socket.secondary : Socket.service;
 
-    const coveredAt = scratch + this.#authenticationLength(authentication, secret);
-    const origin = writeOrigin({ address, port }, bytes, coveredAt);
-    const { prefix, primary, mtu } = this.#options;
-    const advertisement = teredoAdvertisement(this.#linkLocal, solicitation.source, prefix, primary, mtu);
-    const covered = origin + writeRouterAdvertisement(advertisement, bytes, coveredAt + origin);
-    if (authentication !== undefined) this.#authenticate(authentication, secret, covered);
+    const nullLength = nonceAt < 0 ? 0 : NULL_AUTHENTICATION_LENGTH;
+    const secure = secret !== undefined && authentication !== undefined;
+    const coveredAt = scratch + (secure ? secureAuthenticationLength(authentication.identifier.length) : nullLength);
+    this.#origin.address = address;
+    this.#origin.port = port;
+    const origin = writeOrigin(this.#origin, bytes, coveredAt);
+    const covered = origin + this.#advertisement.write(bytes, source, coveredAt + origin);
+    if (secure) this.#authenticate(authentication, secret, covered);
+    else if (nonceAt >= 0) writeNullAuthentication(nonceAt, bytes, scratch);
     sink.sendUdp(from, scratch, coveredAt - scratch + covered, address, port);
-    counters.count("ra_sent");
-  }
-
-  /** Octets of the authentication element of an answer: none when the question had none. */
-  #authenticationLength(asked: Authentication | undefined, secret: Uint8Array | undefined): number {
-    if (asked === undefined) return 0;
-    return secret === undefined ? NULL_AUTHENTICATION_LENGTH : secureAuthenticationLength(asked.identifier.length);
+    counters.add(RA_SENT);
   }
 
   /** Writes the authentication element of an answer at the start of scratch, before `covered` octets that stand there already. */
-  #authenticate(asked: Authentication, secret: Uint8Array | undefined, covered: number): void {
+  #authenticate(asked: Authentication, secret: Uint8Array, covered: number): void {
     const { bytes, scratch } = this.#environment.memory;
     const { identifier, nonce } = asked;
-    if (secret === undefined) {
-      writeAuthentication({ identifier: NO_OCTETS, value: NO_OCTETS, nonce, confirmation: 0 }, bytes, scratch);
-      return;
-    }
     const confirmation = this.#options.expiring?.has(latin1(identifier)) === true ? 1 : 0;
     writeSecureAuthentication(identifier, secret, nonce, confirmation, bytes, scratch, covered);
   }

@@ -49,6 +49,8 @@ export interface Authentication {
 export class Datagram {
   /** The authentication element, if there was one. */
   authentication: Authentication | undefined = undefined;
+  /** Offset of the nonce of the authentication element; -1 when there was none. */
+  nonceAt = -1;
   /** Whether there was an origin indication. */
   origin = false;
   /** IPv4 address of the origin indication, else 0. */
@@ -63,6 +65,12 @@ export class Datagram {
   trailersAt = 0;
   /** Octets from there to the end of the datagram; 0 for nearly every packet. */
   trailersLength = 0;
+  readonly #copies: boolean;
+
+  /** @param copies fill in {@link authentication}; else {@link nonceAt} is all that is known of it, and no datagram makes an object */
+  constructor(copies: boolean = true) {
+    this.#copies = copies;
+  }
 
   /**
    * Takes a UDP payload of `length` octets at `at` apart.
@@ -70,6 +78,7 @@ export class Datagram {
    */
   decode(bytes: Uint8Array, at: number, length: number): boolean {
     const end = at + length;
+    this.nonceAt = -1;
     this.authentication = undefined;
     this.origin = false;
     this.originAddress = 0;
@@ -96,12 +105,15 @@ export class Datagram {
       const confirmationAt = nonceAt + AUTHENTICATION_NONCE_LENGTH;
       at = confirmationAt + 1;
       if (end - at < IPV6_HEADER_LENGTH) return end;
-      this.authentication = {
-        identifier: valueAt === identifierAt ? NO_OCTETS : bytes.slice(identifierAt, valueAt),
-        value: nonceAt === valueAt ? NO_OCTETS : bytes.slice(valueAt, nonceAt),
-        nonce: bytes.slice(nonceAt, confirmationAt),
-        confirmation: bytes[confirmationAt],
-      };
+      this.nonceAt = nonceAt;
+      if (this.#copies) {
+        this.authentication = {
+          identifier: valueAt === identifierAt ? NO_OCTETS : bytes.slice(identifierAt, valueAt),
+          value: nonceAt === valueAt ? NO_OCTETS : bytes.slice(valueAt, nonceAt),
+          nonce: bytes.slice(nonceAt, confirmationAt),
+          confirmation: bytes[confirmationAt],
+        };
+      }
     }
     if (readU16(bytes, at) === ORIGIN) {
       this.origin = true;
@@ -134,6 +146,14 @@ export function writeAuthentication(authentication: Authentication, bytes: Uint8
   bytes.set(nonce, nonceAt);
   bytes[nonceAt + AUTHENTICATION_NONCE_LENGTH] = authentication.confirmation;
   return NULL_AUTHENTICATION_LENGTH + identifier.length + value.length;
+}
+
+/** Writes an authentication element without identifier and value, around the nonce at `bytes[nonceAt]`. @returns octets written, 13 */
+export function writeNullAuthentication(nonceAt: number, bytes: Uint8Array, at: number): number {
+  writeU32(AUTHENTICATION << 16, bytes, at);
+  for (let i = 0; i < AUTHENTICATION_NONCE_LENGTH; i++) bytes[at + 4 + i] = bytes[nonceAt + i];
+  bytes[at + 4 + AUTHENTICATION_NONCE_LENGTH] = 0;
+  return NULL_AUTHENTICATION_LENGTH;
 }
 
 /** Writes an origin indication. @returns octets written, 8 */

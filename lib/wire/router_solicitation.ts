@@ -36,6 +36,17 @@ export interface RouterSolicitation {
   readonly options: readonly NeighborOption[];
 }
 
+/**
+ * Whether {@link parseRouterSolicitation} would take this packet, without making an object of one that has no options, as those of clients.
+ */
+export function isRouterSolicitation(bytes: Uint8Array, at: number, length: number): boolean {
+  const size = checkedIcmpv6Length(bytes, at, length, HEADER_LENGTH);
+  const message = at + IPV6_HEADER_LENGTH;
+  if (size === 0 || hopLimit(bytes, at) !== HOP_LIMIT) return false;
+  if (bytes[message] !== ICMPV6_ROUTER_SOLICITATION || bytes[message + 1] !== 0) return false;
+  return size === HEADER_LENGTH || parseRouterSolicitation(bytes, at, length) !== undefined;
+}
+
 /** Reads a Router Solicitation; undefined unless every check of RFC 4861 6.1.1 holds. */
 export function parseRouterSolicitation(bytes: Uint8Array, at: number, length: number): RouterSolicitation | undefined {
   const size = checkedIcmpv6Length(bytes, at, length, HEADER_LENGTH);

@@ -8,6 +8,7 @@ import {
   NULL_AUTHENTICATION_LENGTH,
   ORIGIN_LENGTH,
   writeAuthentication,
+  writeNullAuthentication,
   writeOrigin,
 } from "../../lib/wire/encapsulation.ts";
 import { splitTrailers } from "../../lib/wire/trailers.ts";
@@ -47,6 +48,7 @@ function parts(
 ): unknown {
   return {
     authentication,
+    nonceAt: authentication === undefined ? -1 : 4 + authentication.identifier.length + authentication.value.length,
     origin: origin !== undefined,
     originAddress: origin?.address ?? 0,
     originPort: origin?.port ?? 0,
@@ -265,4 +267,14 @@ Deno.test("every worked example is a well-formed datagram, and what follows its 
     assert.equal(datagram.decode(payload, 0, payload.length), true);
     assert.equal(splitTrailers(payload, datagram.trailersAt, datagram.trailersLength).remainder.length, 0);
   }
+});
+
+Deno.test("a datagram that copies no authentication still says where its nonce is, for an answer without identifier", () => {
+  const payload = join(AUTHENTICATION, ECHO_REQUEST), datagram = new Datagram(false);
+  assert.equal(datagram.decode(payload, 0, payload.length), true);
+  assert.equal(datagram.authentication, undefined);
+  const bytes = new Uint8Array(100);
+  bytes.set(payload);
+  assert.equal(writeNullAuthentication(datagram.nonceAt, bytes, 80), AUTHENTICATION.length);
+  assert.deepEqual(bytes.slice(80, 93), AUTHENTICATION);
 });
