@@ -3,7 +3,7 @@ import { EAGAIN, EMSGSIZE, ENETUNREACH } from "../../ffi/abi/errno.ts";
 import { close, read } from "../../ffi/io.ts";
 import { nativeBuffer } from "../../ffi/memory.ts";
 import { openRawIcmpv6, openRawIpv6, RAW_CONTROL_LENGTH, RawIpv6Sender } from "../../ffi/raw_ipv6.ts";
-import { documentation, indexOf, inFreshNamespace, nextPacket, notRoot, quietTun } from "./support.ts";
+import { documentation, indexOf, inFreshNamespace, nextPacket, notRoot, quietTun, settle } from "./support.ts";
 
 const memory = nativeBuffer(new ArrayBuffer(65536));
 const CONTROL_AT = 64;
@@ -30,6 +30,7 @@ Deno.test({
     inFreshNamespace((netlink) => {
       const tun = quietTun(netlink);
       netlink.addAddress(tun.index, HERE, 64, { noDad: true });
+      settle(netlink, HERE);
       const fd = openRawIpv6();
       const sender = new RawIpv6Sender(memory, CONTROL_AT);
       for (const destination of [THERE, documentation(0, 3)]) {
@@ -73,6 +74,7 @@ Deno.test({
       const sender = new RawIpv6Sender(memory, CONTROL_AT);
       assert.equal(sender.send(fd, PACKET_AT, put(THERE).length), -ENETUNREACH);
       netlink.addAddress(tun.index, HERE, 64, { noDad: true });
+      settle(netlink, HERE);
       assert.equal(sender.send(fd, PACKET_AT, put(THERE, new Uint8Array(1241)).length), -EMSGSIZE);
       close(fd);
       close(tun.fd);
@@ -102,6 +104,7 @@ Deno.test({
   fn: () => {
     inFreshNamespace((netlink) => {
       netlink.addAddress(indexOf(netlink, "lo"), HERE, 128, { noDad: true });
+      settle(netlink, HERE);
       const raw = openRawIpv6();
       const [some, none] = [openRawIcmpv6([200, 33]), openRawIcmpv6([])];
       const sender = new RawIpv6Sender(memory, CONTROL_AT);

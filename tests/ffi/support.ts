@@ -43,6 +43,18 @@ export function indexOf(netlink: Netlink, name: string): number {
   return index;
 }
 
+/** Type of the route by which an address is local (`RTN_LOCAL`). */
+const LOCAL = 2;
+
+/** Waits until packets to `address`, just added, are taken in: the kernel makes the route for that a little later. */
+export function settle(netlink: Netlink, address: Uint8Array): void {
+  const key = address.toString();
+  const local = () =>
+    netlink.routes().some(({ type, destination }) => type === LOCAL && destination.toString() === key);
+  const end = performance.now() + PATIENCE;
+  while (!local()) assert.ok(performance.now() < end, `address ${key} does not become local`);
+}
+
 /** Whether `fd` becomes readable; only a failing test waits for long, unless `patience` is given. */
 export function readable(fd: number, patience: number = PATIENCE): boolean {
   poller.set(0, fd, POLLIN);

@@ -5,7 +5,7 @@ import { nativeBuffer } from "../../ffi/memory.ts";
 import { setIpv6Setting } from "../../ffi/sysctl.ts";
 import { openTun } from "../../ffi/tun.ts";
 import { DatagramSocketIo, openUdp } from "../../ffi/udp.ts";
-import { documentation, inFreshNamespace, nextPacket, notRoot, quietTun, readable } from "./support.ts";
+import { documentation, inFreshNamespace, nextPacket, notRoot, quietTun, readable, settle } from "./support.ts";
 
 const memory = nativeBuffer(new ArrayBuffer(4096));
 
@@ -55,6 +55,7 @@ Deno.test({
       const tun = quietTun(netlink);
       const [here, there] = [documentation(0, 1), documentation(0, 2)];
       netlink.addAddress(tun.index, here, 64, { noDad: true });
+      settle(netlink, here);
       // An echo request, RFC 4443 4.1: from there to here, identifier 0x1234, sequence 1, no data.
       const packet = Uint8Array.of(0x60, 0, 0, 0, 0, 8, 58, 64, ...there, ...here, 128, 0, 0, 0, 0x12, 0x34, 0, 1);
       const sum = checksum(packet);

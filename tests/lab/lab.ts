@@ -25,7 +25,7 @@ import type { LinkOptions } from "../sim/link.ts";
 import type { NatOptions } from "../sim/nat.ts";
 import { Carrier, type CarrierOptions } from "./carrier.ts";
 import type { Stats } from "./carrier_messages.ts";
-import { Child, type ChildOptions, Keeper } from "./child.ts";
+import { Child, type ChildOptions, Keeper, PATIENCE } from "./child.ts";
 import { PUBLIC } from "./internet.ts";
 
 /** Name of a host's uplink. */
@@ -267,6 +267,9 @@ function prefix(text: string): Ipv6Prefix {
   return parsed;
 }
 
+/** Type of the route by which an address is local (`RTN_LOCAL`). */
+const LOCAL = 2;
+
 /** Sets up loopback and uplink of the namespace this thread is in. @returns the TUN's descriptor */
 function openUplink(addresses: readonly AddressPlan[], ipv6: boolean): number {
   using netlink = Netlink.open();
@@ -278,7 +281,21 @@ function openUplink(addresses: readonly AddressPlan[], ipv6: boolean): number {
   netlink.setLink(index, { mtu: UPLINK_MTU, noAddressGeneration: true });
   netlink.setLink(index, { up: true });
   for (const { address, prefixLength } of addresses) netlink.addAddress(index, address, prefixLength, { noDad: true });
+  awaitLocal(netlink, addresses);
   netlink.addRoute({ destination: IPV4_ANY, prefixLength: 0, index });
   if (ipv6) netlink.addRoute({ destination: IPV6_ANY, prefixLength: 0, index });
   return fd;
+}
+
+/** Waits for the routes by which addresses are local: the kernel makes them a little after the addresses. */
+function awaitLocal(netlink: Netlink, addresses: readonly AddressPlan[]): void {
+  const end = performance.now() + PATIENCE;
+  const wanted = addresses.map(({ address }) => address.toString());
+  for (;;) {
+    const local = netlink.routes().filter(({ type }) => type === LOCAL).map(({ destination }) =>
+      destination.toString()
+    );
+    if (wanted.every((address) => local.includes(address))) return;
+    if (performance.now() > end) throw new Error(`Cannot use addresses ${wanted.join(", ")}: they do not become local`);
+  }
 }
