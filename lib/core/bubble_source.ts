@@ -1,5 +1,6 @@
 /**
- * The IPv6 source of a relay's bubbles: a link-local address that only this relay can compute for a given client.
+ * The IPv6 source of a relay's bubbles: a link-local address that only this relay can compute for a given client. Clients send such bubbles
+ * too, to peers that know no nonces.
  *
  * ```
  *   fe80::/64 | SipHash-2-4(128-bit key of this process, client's Teredo address), universal and group bits clear: 62 bits

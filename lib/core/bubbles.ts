@@ -55,6 +55,13 @@ export class Bubbles {
     this.#send(destination, BUBBLE_HOP_LIMIT, serverAt(destination, 0), TEREDO_PORT, trailers, Socket.service);
   }
 
+  /** Sends a bubble for the Teredo address `destination` through its server, from another IPv6 address than our own. */
+  challenge(destination: Ipv6, source: Ipv6, trailers: readonly Trailer[]): void {
+    this.#environment.counters.count("indirect_bubbles_sent");
+    const server = serverAt(destination, 0);
+    this.#send(destination, BUBBLE_HOP_LIMIT, server, TEREDO_PORT, trailers, Socket.service, source);
+  }
+
   /** Announces this client on the link. */
   discovery(): void {
     this.#environment.counters.count("discovery_bubbles_sent");
@@ -68,9 +75,10 @@ export class Bubbles {
     port: number,
     trailers: readonly Trailer[],
     socket: number,
+    source: Ipv6 = this.#identity.address,
   ): void {
     const { memory, sink } = this.#environment;
-    const length = writeBubble(this.#identity.address, destination, hopLimit, memory.bytes, memory.scratch);
+    const length = writeBubble(source, destination, hopLimit, memory.bytes, memory.scratch);
     const trailing = writeTrailers(trailers, memory.bytes, memory.scratch + length);
     sink.sendUdp(socket, memory.scratch, length + trailing, address, port);
   }

@@ -15,8 +15,10 @@
  * one that must be (the peer's own random port, or the port in its address) is known from its indirect bubble.
  */
 
+import { equalBytes } from "../wire/bytes.ts";
 import type { Datagram } from "../wire/encapsulation.ts";
 import { type Endpoint, type Ipv4, isGlobalUnicast } from "../wire/ipv4.ts";
+import type { Ipv6 } from "../wire/ipv6.ts";
 import { mappedAddressAt, mappedPortAt } from "../wire/teredo_address.ts";
 import {
   alternateAddressTrailer,
@@ -26,6 +28,7 @@ import {
   type Trailer,
   type Trailers,
 } from "../wire/trailers.ts";
+import { BubbleSource } from "./bubble_source.ts";
 import type { Bubbles } from "./bubbles.ts";
 import type { ClientOptions, ServerAddresses } from "./client_options.ts";
 import type { DropReason } from "./counters.ts";
@@ -57,6 +60,8 @@ export interface HolePunchingParts {
 export class HolePunching {
   readonly #parts: HolePunchingParts;
   readonly #nonces: boolean;
+  /** Made when the first challenge is sent. */
+  #bubbleSource: BubbleSource | undefined;
   #server: ServerAddresses = { primary: 0, secondary: undefined };
 
   constructor(parts: HolePunchingParts) {
@@ -170,6 +175,27 @@ export class HolePunching {
       }
     }
     this.#sendIndirect(traversal);
+  }
+
+  /**
+   * A bubble to a peer that has shown no nonce, from an address that only we can compute: the answer, wherever it comes from, goes to that
+   * address and so proves that the peer got it. Clients of RFC 4380 behind symmetric NATs, the C Miredo among them, are reached so.
+   * @returns false where no answer could get through our NAT
+   */
+  challenge(traversal: Traversal): boolean {
+    const { environment, bubbles, identity } = this.#parts;
+    if (!this.#nonces || identity.symmetric || traversal.nonceReceived !== 0) return false;
+    this.#bubbleSource ??= new BubbleSource(environment.random);
+    traversal.nonceSent = drawNonce(environment.random);
+    traversal.provedAt = -Infinity;
+    const source = this.#bubbleSource.of(traversal.address);
+    bubbles.challenge(traversal.address, source, [nonceTrailer(traversal.nonceSent)]);
+    return true;
+  }
+
+  /** Whether the address at `at` is the one from which only `peer` got a bubble. */
+  answersChallenge(bytes: Uint8Array, at: number, peer: Ipv6): boolean {
+    return this.#bubbleSource !== undefined && equalBytes(bytes, at, this.#bubbleSource.of(peer), 0, peer.length);
   }
 
   /** One direct bubble to a peer that is reached. @param discovery a server load reduction trailer */

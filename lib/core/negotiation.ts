@@ -49,6 +49,9 @@ const UNREACHABLE_MEMORY: Millis = 3_000;
 /** And one with which no relay could help either; ours. */
 const UNMEETABLE_MEMORY: Millis = 20_000;
 
+/** Which indirect bubble of an attempt, counted from 0, is one that clients of RFC 4380 can answer from behind symmetric NATs; ours. */
+const CHALLENGE = 1;
+
 /** Server load reduction: solicitations sent before the server is asked again (RFC 6081 5.7.2). */
 const MOST_SOLICITATIONS = 3;
 
@@ -423,7 +426,7 @@ export class Negotiation {
       this.#bubbles.discovery();
     } else {
       punching.direct(traversal, []);
-      punching.indirect(traversal, now);
+      if (stage.sent !== CHALLENGE || !punching.challenge(traversal)) punching.indirect(traversal, now);
     }
   }
 

@@ -120,7 +120,9 @@ export class Reception {
       return this.#dropIf(this.#parts.discovery.receive(datagram, address, port, destination, now));
     }
     const ipv6At = datagram.ipv6At;
-    if (!equalBytes(bytes, ipv6At + DESTINATION_AT, identity.address, 0, 16)) return this.#drop("not-own-destination");
+    if (!equalBytes(bytes, ipv6At + DESTINATION_AT, identity.address, 0, 16)) {
+      return this.#receiveAnswer(socket, datagram, trailers, address, port, now);
+    }
     const source = ipv6At + SOURCE_AT;
     if (isMulticast(bytes, source) || isUnspecified(bytes, source) || isLoopback(bytes, source)) {
       return this.#drop("bad-ipv6-source");
@@ -144,6 +146,34 @@ export class Reception {
     } else {
       this.#receiveUnproven(peer, socket, datagram, trailers, address, port, fromServer, now);
     }
+  }
+
+  /** A bubble to the address of a challenge comes from the peer that got it, from whatever mapping. */
+  #receiveAnswer(
+    socket: number,
+    datagram: Datagram,
+    trailers: Trailers,
+    address: Ipv4,
+    port: number,
+    now: Millis,
+  ): void {
+    const { bytes } = this.#environment.memory;
+    const { punching, negotiation, options } = this.#parts;
+    const table = this.#table;
+    const source = datagram.ipv6At + SOURCE_AT, destination = datagram.ipv6At + DESTINATION_AT;
+    const bubble = socket === Socket.service && isBubble(bytes, datagram.ipv6At) && isLinkLocal(bytes, destination);
+    const peer = bubble && isTeredo(bytes, source) ? table.find(bytes, source) : -1;
+    if (peer < 0 || !punching.answersChallenge(bytes, destination, table.key(peer))) {
+      return this.#drop("not-own-destination");
+    }
+    const fault = targetFault(address, port, options.subnets);
+    if (fault !== undefined) return this.#drop(fault);
+    // Only a negotiation asks: later on it would be a copy that somebody kept.
+    if (!table.pinned(peer) || this.#isDeaf(peer, now) || (table.trusted(peer) && table.valid(peer, now))) {
+      return this.#drop("unproven-peer");
+    }
+    negotiation.establish(peer, address, port, false, now);
+    this.#consumeBubble(peer, trailers, now);
   }
 
   /** Case 1: the entry is trusted and the packet came from its mapping. */

@@ -42,6 +42,9 @@ const NAMES: readonly Kind[] = [
   "random symmetric",
 ];
 
+/** Kinds with a mapping for each destination. */
+const SYMMETRIC: readonly Kind[] = ["port-preserving", "sequential", "random symmetric"];
+
 /** Latency of every line, milliseconds: four lines make a round trip of 16 ms between two homes. */
 const DELAY = 2;
 
@@ -70,15 +73,6 @@ function isPlain(a: Kind, b: Kind): boolean {
   const open: readonly Kind[] = ["full cone", "address-restricted"];
   return open.includes(a) || open.includes(b) || (a === "port-restricted" && b === "port-restricted");
 }
-
-/** Kinds whose mapping is the same for all destinations: from behind these the C Miredo can begin a conversation. */
-const STABLE: readonly Kind[] = ["full cone", "address-restricted", "port-restricted"];
-
-/** The 12 pairs, begun where the C Miredo can begin one. */
-const debianBegins = (from: Kind, to: Kind): boolean => STABLE.includes(from) && isPlain(from, to);
-
-/** It answers without a nonce, so that from behind a symmetric NAT nobody but another C Miredo recognises its answer. */
-const debianAnswers = (from: Kind, to: Kind): boolean => STABLE.includes(from) && STABLE.includes(to);
 
 /** What was measured of one direction of a pair. */
 interface Result {
@@ -177,23 +171,18 @@ const debianTest = hasDebianMiredo() ? labTest : (name: string, fn: () => Promis
   Deno.test({ name: `${name} (skipped: Debian's miredo is not installed)`, ignore: true, fn });
 };
 
-for (
-  const [title, left, right, wanted, pairs] of [
-    ["Ours to Debian", ours, debian, debianAnswers, "between NATs with one mapping for all destinations, ways open"],
-    [
-      "Debian to ours",
-      debian,
-      ours,
-      debianBegins,
-      "ways open between all 12 pairs of NATs that plain RFC 4380 crosses",
-    ],
-  ] as const
-) {
-  debianTest(`${title}: ${pairs}`, async () => {
+/**
+ * The 12 pairs, begun from a side that can begin. From behind a symmetric NAT neither can: the C Miredo answers our bubbles where our address
+ * says, and its own do not say who it is.
+ */
+const begins = (from: Kind, to: Kind): boolean => isPlain(from, to) && !SYMMETRIC.includes(from);
+
+for (const [title, left, right] of [["Ours to Debian", ours, debian], ["Debian to ours", debian, ours]] as const) {
+  debianTest(`${title}: ways open between all 12 pairs of NATs that plain RFC 4380 crosses`, async () => {
     await using world = await LabWorld.open({ link: { delay: DELAY } });
     await startServer(world.server, [SERVER]);
     const [alices, bobs] = await Promise.all([clients(world, "alice", left), clients(world, "bob", right)]);
-    const results = await meet(alices, bobs, turns(wanted), DIRECT_LIMIT);
+    const results = await meet(alices, bobs, turns(begins), DIRECT_LIMIT);
     print(title, results);
     for (const { from, to, first } of results) assert.ok(first !== undefined, pairName(from, to));
   });
