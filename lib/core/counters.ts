@@ -6,8 +6,6 @@
  * last takes what is above all bounds) and one for the sum of the values.
  */
 
-import type { Millis } from "./machine.ts";
-
 /** Names of everything that is counted besides drops. Units: packets or messages unless the name says octets. */
 export const COUNTER_NAMES = [
   "tun_rx_packets",
@@ -155,8 +153,8 @@ export class Counters {
     this.values[counterIndex(name)] += 1;
   }
 
-  /** Takes one value into a histogram. */
-  observe(name: HistogramName, elapsed: Millis): void {
+  /** Takes one value into a histogram. @param elapsed milliseconds */
+  observe(name: HistogramName, elapsed: number): void {
     const bounds: readonly number[] = HISTOGRAMS[name];
     const at = histogramAt.get(name) ?? 0;
     const seconds = elapsed / 1000;

@@ -1,10 +1,27 @@
 /** Finds out which health codes are on. Asks the kernel at the moment of the question; everything else was watched. */
 
+import type { Config } from "../../config/mod.ts";
 import { readTextFile } from "../../ffi/io.ts";
 import { Netlink } from "../../ffi/netlink.ts";
 import { type HealthCode, type HealthLine, healthLine } from "../control/health.ts";
+import type { DaemonState } from "../control/status.ts";
+import type { CounterTrend } from "./counter_view.ts";
 import { hostAddresses } from "./host_addresses.ts";
-import type { Facts } from "./monitor.ts";
+
+/** What the health check looks at besides the configuration. */
+export interface Facts {
+  readonly config: Config;
+  readonly state: DaemonState;
+  /** How long the state has lasted, milliseconds. */
+  readonly stateAge: number;
+  readonly reason: string | undefined;
+  readonly symmetric: boolean;
+  readonly keyExpired: boolean;
+  readonly trend: CounterTrend;
+  readonly clock: ClockWatch;
+  /** Deaths of the data isolate in the last hour. */
+  readonly deaths: number;
+}
 
 /** Within which time drops count as happening, milliseconds. */
 const LATELY = 60_000;

@@ -30,21 +30,6 @@ import { peersOf } from "./peer_view.ts";
 /** A qualified client's side of the story. */
 type Qualified = Extract<MachineEvent, { type: "qualified" }>;
 
-/** What the health check looks at besides the configuration. */
-export interface Facts {
-  readonly config: Config;
-  readonly state: DaemonState;
-  /** How long the state has lasted, milliseconds. */
-  readonly stateAge: number;
-  readonly reason: string | undefined;
-  readonly symmetric: boolean;
-  readonly keyExpired: boolean;
-  readonly trend: CounterTrend;
-  readonly clock: ClockWatch;
-  /** Deaths of the data isolate in the last hour. */
-  readonly deaths: number;
-}
-
 const HOUR = 3_600_000;
 
 /** Watches one role from its start to its end. */
