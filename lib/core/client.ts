@@ -50,6 +50,13 @@ import { Traversals } from "./traversal.ts";
 
 export type { ClientOptions, ClientState, QualificationPhase, ServerAddresses } from "./client_options.ts";
 
+/**
+ * A silent server is asked on every 75 to 100 % of the solicitation time-out, first after a random part of this: often enough to be
+ * heard within 5 s of its return, spread so that its clients do not all ask at once.
+ */
+const SILENT_PART = 0.75;
+const SILENT_JITTER: Millis = 500;
+
 /** How often idle entries are looked for, and in how many such steps the whole table is walked. */
 const HOUSEKEEPING_INTERVAL: Millis = 5_000;
 const HOUSEKEEPING_STEPS = 12;
@@ -85,7 +92,7 @@ export class Client implements Machine {
   /** When the present state began. */
   #since: Millis = 0;
   #offline: { readonly reason: OfflineReason; readonly retryAt: Millis } | undefined;
-  /** Failed qualifications in a row. */
+  /** Failed qualifications in a row, without those where the server was silent. */
   #failures = 0;
   #mtu: number | undefined;
   #keyExpired = false;
@@ -267,7 +274,7 @@ export class Client implements Machine {
 
   onTimer(now: Millis): void {
     if (this.#offline !== undefined && this.#server !== undefined && now >= this.#offline.retryAt) {
-      this.#begin(this.#server, now);
+      this.#retry(this.#server, this.#offline.reason, now);
     }
     this.#onQualification(this.#qualification.onTimer(now), now);
     if (this.#maintenance.onTimer(now)) this.#onServerLost(now);
@@ -299,6 +306,17 @@ export class Client implements Machine {
     this.#since = now;
     this.#tell({ type: "starting", server: server.primary });
     this.#qualification.start(server, now);
+  }
+
+  /** Asks a silent server on, so that it is heard soon after its return; begins anew after any other failure. */
+  #retry(server: ServerAddresses, reason: OfflineReason, now: Millis): void {
+    if (!this.#qualification.askOn(now)) {
+      this.#begin(server, now);
+      return;
+    }
+    this.#since = now;
+    const part = SILENT_PART + (1 - SILENT_PART) * uniform(this.#environment.random);
+    this.#offline = { reason, retryAt: now + this.#options.solicitationTimeout * part };
   }
 
   /** Takes the address back, if there is one. The solicitor's nonces stay until the next exchange. */
@@ -405,8 +423,10 @@ export class Client implements Machine {
   }
 
   #goOffline(reason: OfflineReason, now: Millis): void {
-    const retryIn = this.#backOff();
-    this.#failures++;
+    // The time-out of the last question has passed already.
+    const silent = reason === "no-answer-primary" && !this.#options.conePhase;
+    const retryIn = silent ? SILENT_JITTER * uniform(this.#environment.random) : this.#backOff();
+    if (!silent) this.#failures++;
     this.#since = now;
     this.#offline = { reason, retryAt: now + retryIn };
     this.#tell({ type: "offline", reason, retryIn });

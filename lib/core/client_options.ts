@@ -12,9 +12,11 @@ export interface ClientOptions {
   readonly refreshInterval: Millis;
   /** Wait for a router advertisement, T of RFC 4380 5.2.1: 4 s. */
   readonly solicitationTimeout: Millis;
+  /** The same wait in maintenance. Shorter than {@link solicitationTimeout} where another server can take over soon. */
+  readonly maintenanceTimeout: Millis;
   /** Router solicitations sent in a phase before it fails, N of RFC 4380 5.2.1: 3. At least 1. */
   readonly solicitationAttempts: number;
-  /** Shortest pause between failed qualifications. */
+  /** Shortest pause between failed qualifications; not where the server is silent, which is asked on and on. */
   readonly retryMinimum: Millis;
   /** Longest pause between failed qualifications. */
   readonly retryMaximum: Millis;

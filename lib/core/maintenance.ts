@@ -25,7 +25,7 @@ import type { Answer, Solicitor } from "./solicitor.ts";
 const RANDOM_PART = 0.75;
 
 /** The options that matter here. */
-export type MaintenanceOptions = Pick<ClientOptions, "solicitationTimeout" | "solicitationAttempts">;
+export type MaintenanceOptions = Pick<ClientOptions, "maintenanceTimeout" | "solicitationAttempts">;
 
 /** What an advertisement came to. */
 export type MaintenanceResult =
@@ -103,7 +103,7 @@ export class Maintenance {
       return false;
     }
     this.#sent++;
-    this.#deadline = now + this.#options.solicitationTimeout;
+    this.#deadline = now + this.#options.maintenanceTimeout;
     this.#solicitor.solicit(now);
     return false;
   }

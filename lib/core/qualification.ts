@@ -10,7 +10,8 @@
  * ```
  *
  * N = 3 solicitations, T = 4 s apart, in each phase. Without a secondary address the primary's answer is all there is. An invalid
- * advertisement is as good as none: the wait goes on. A valid one that comes after the phase has failed is used nevertheless.
+ * advertisement is as good as none: the wait goes on. A valid one that comes after the phase has failed is used nevertheless, and
+ * after the primary phase the client may ask on for it.
  */
 
 import type { Datagram } from "../wire/encapsulation.ts";
@@ -115,6 +116,15 @@ export class Qualification {
         this.#stage = { ...stage, deadline: Infinity };
         return { kind: "failed", reason: "no-answer-secondary" };
     }
+  }
+
+  /** Asks once more after the primary phase has failed. @returns false when that is no use: the procedure has to begin anew */
+  askOn(now: Millis): boolean {
+    const stage = this.#stage;
+    if (stage.kind === "idle" || stage.phase !== "primary" || stage.deadline !== Infinity) return false;
+    if (this.#options.conePhase) return false; // the kind of NAT is asked for first
+    this.#solicitor.solicit(now);
+    return true;
   }
 
   /** Takes in a router advertisement; parameters as {@link Solicitor.read}. */

@@ -12,6 +12,8 @@ import { type HostAddresses, isLoopback } from "./host_addresses.ts";
 /** RS time-out and attempts (RFC 4380 5.2.1: T and N), and the waits between series while off-line, milliseconds; ours. */
 const SOLICITATION_TIMEOUT = 4_000;
 const SOLICITATION_ATTEMPTS = 3;
+/** The same time-out of maintenance where another server can take over: three of them pass before one is given up. */
+const FAIL_OVER_TIMEOUT = 2_000;
 const RETRY_MINIMUM = 2_000;
 const RETRY_MAXIMUM = 30_000;
 
@@ -29,6 +31,7 @@ export function clientOptions(config: ClientConfig, surroundings: ClientSurround
   return {
     refreshInterval: client.refresh_interval * 1000,
     solicitationTimeout: SOLICITATION_TIMEOUT,
+    maintenanceTimeout: hasAlternatives(client.servers) ? FAIL_OVER_TIMEOUT : SOLICITATION_TIMEOUT,
     solicitationAttempts: SOLICITATION_ATTEMPTS,
     retryMinimum: RETRY_MINIMUM,
     retryMaximum: RETRY_MAXIMUM,
@@ -106,6 +109,11 @@ export function serverOptions(config: ServerConfig, addresses: HostAddresses): S
     rateTotal: server.rate_total,
     subnets: addresses.ipv4,
   };
+}
+
+/** Whether there may be more than one server: a name may have several addresses. */
+export function hasAlternatives(servers: readonly string[]): boolean {
+  return servers.length > 1 || servers.some((server) => parseIpv4(server) === undefined);
 }
 
 /** The first 32 bits of a service prefix, as the wire functions take them. The configuration has checked the text. */

@@ -42,6 +42,7 @@ export const ALL_NODES = ip6("ff02::1");
 export const OPTIONS: ClientOptions = {
   refreshInterval: 30_000,
   solicitationTimeout: 4_000,
+  maintenanceTimeout: 4_000,
   solicitationAttempts: 3,
   retryMinimum: 10_000,
   retryMaximum: 100_000,

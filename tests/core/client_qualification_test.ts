@@ -348,19 +348,45 @@ Deno.test("[ADR-20] an address is never formed from any prefix but 2001::/32", (
 
 // ---- Restart, fail-over, stop
 
-Deno.test("[QUA-05] off-line pauses grow with jitter between the limits", () => {
+Deno.test("[QUA-05] off-line pauses behind a symmetric NAT grow with jitter between the limits", () => {
   const fixture = new Fixture();
   fixture.client.start(SERVER, fixture.now);
   const pauses: number[] = [];
   while (pauses.length < 8) {
-    fixture.pass(Math.min(1_000_000, Math.max(0, fixture.client.nextTimer() - fixture.now)));
+    fixture.advertise(fixture.solicitation());
+    fixture.advertise(fixture.solicitation(), { origin: { ...A_MAPPED, port: 4097 } });
     for (const event of fixture.events()) if (event.type === "offline") pauses.push(event.retryIn);
+    fixture.pass(Math.max(0, fixture.client.nextTimer() - fixture.now));
   }
   for (const [i, pause] of pauses.entries()) {
     const upper = Math.min(100_000, 10_000 * 2 ** (i + 1));
     assert.ok(pause >= Math.max(10_000, upper / 2) && pause <= upper, `pause ${i}: ${pause}`);
   }
   assert.equal(new Set(pauses).size, pauses.length);
+});
+
+Deno.test("[QUA-05] a silent server is asked on every 3 to 4.5 s with jitter, off-line all the while, and its return is taken up", () => {
+  const fixture = new Fixture();
+  fixture.client.start(SERVER, fixture.now);
+  fixture.pass(600_000);
+  assert.deepEqual(fixture.events().map(({ type }) => type), ["starting", "offline"]);
+  const gaps: number[] = [];
+  for (let last = fixture.now; gaps.length < 100;) {
+    fixture.pass(fixture.client.nextTimer() - fixture.now);
+    assert.equal(fixture.solicitations().length, 1);
+    gaps.push(fixture.now - last);
+    last = fixture.now;
+  }
+  gaps.shift(); // from a moment in between
+  assert.ok(gaps.every((gap) => gap >= 3000 && gap <= 4500), `${Math.min(...gaps)} to ${Math.max(...gaps)}`);
+  assert.ok(new Set(gaps.map(Math.round)).size > 20, "no two clients keep step");
+  assert.equal(fixture.status(), "offline");
+  fixture.pass(4000);
+  fixture.advertise(fixture.solicitation());
+  assert.equal(fixture.status(), "starting");
+  fixture.advertise(fixture.solicitation());
+  const { elapsed } = qualifiedEvent(fixture.events());
+  assert.ok(elapsed <= 4000, `${elapsed} ms since the question that was answered`);
 });
 
 Deno.test("[QUA-05 QUA-15] fail-over: another server at any time, and nothing of the first is left", () => {

@@ -184,6 +184,7 @@ export const FULL_TRAVERSAL: TraversalOptions = {
 const CLIENT_DEFAULTS: Omit<ClientOptions, "localEndpoint" | "subnets"> = {
   refreshInterval: 30_000,
   solicitationTimeout: 4000,
+  maintenanceTimeout: 4000,
   solicitationAttempts: 3,
   retryMinimum: 1000,
   retryMaximum: 60_000,
