@@ -120,6 +120,7 @@ async function startRouter(world: LabWorld, protocol: Protocol): Promise<{
   // It puts itself under no supervisor: -d stays in the foreground.
   const command = ["miniupnpd", "-d", "-f", `${directory}/conf`, "-P", `${directory}/pid`];
   const daemon = router.start(command, { name: "miniupnpd" });
+  void daemon.ended().then(() => Deno.remove(directory, { recursive: true })).catch(() => {});
   await daemon.line(/HTTP listening|Listening for|listening|version/i);
   return { router, alice, daemon };
 }

@@ -30,18 +30,39 @@ const REMOVAL_TIMEOUT = 1_000;
 
 const ALL: Methods = { pcp: true, natPmp: true, upnp: true };
 
+/** What a mapper finds around it. */
+export interface MapperSurroundings {
+  readonly gateway: () => Gateway | undefined;
+  /** Asks a gateway for a mapping of a port of this host. */
+  readonly map: (gateway: Gateway, port: number) => Promise<Lease | undefined>;
+  /** Longest time between two renewals, milliseconds. */
+  readonly renewAtMost: number;
+  readonly renewAtLeast: number;
+  readonly retry: number;
+}
+
+const HOST: MapperSurroundings = {
+  gateway: defaultGateway,
+  map: (gateway, port) => mapPort(gateway, port, ALL),
+  renewAtMost: RENEW_AT_MOST,
+  renewAtLeast: RENEW_AT_LEAST,
+  retry: RETRY,
+};
+
 /** What a mapper is told. */
 export interface PortMapperOptions {
   /** What the service socket is bound to; address 0: any. */
   readonly local: Endpoint;
   /** The external endpoint is this from now on; undefined: there is none. */
   readonly changed: (external: Endpoint | undefined) => void;
-  readonly methods?: Methods;
+  /** Others than those of this host, for tests. */
+  readonly surroundings?: MapperSurroundings;
 }
 
 /** The mapping of one port. Runs from its construction until {@link end}. */
 export class PortMapper {
   readonly #options: PortMapperOptions;
+  readonly #surroundings: MapperSurroundings;
   readonly #finished: Promise<void>;
   #lease: Lease | undefined;
   #gateway: Gateway | undefined;
@@ -53,6 +74,7 @@ export class PortMapper {
 
   constructor(options: PortMapperOptions) {
     this.#options = options;
+    this.#surroundings = options.surroundings ?? HOST;
     this.#finished = this.#run();
   }
 
@@ -63,7 +85,7 @@ export class PortMapper {
 
   /** The network changed: asks anew where the gateway is another. */
   networkChanged(): void {
-    if (!sameGateway(defaultGateway(), this.#gateway)) this.#wake();
+    if (!sameGateway(this.#surroundings.gateway(), this.#gateway)) this.#wake();
   }
 
   /** Removes the mapping; returns in any case within {@link REMOVAL_TIMEOUT} milliseconds. */
@@ -79,7 +101,7 @@ export class PortMapper {
 
   async #run(): Promise<void> {
     while (!this.#ended) {
-      let pause = RETRY;
+      let pause = this.#surroundings.retry;
       try {
         pause = await this.#turn();
       } catch (cause) {
@@ -94,20 +116,21 @@ export class PortMapper {
 
   /** Maps or renews. @returns milliseconds until the next turn */
   async #turn(): Promise<number> {
-    const gateway = defaultGateway();
+    const { map, retry, renewAtMost, renewAtLeast } = this.#surroundings;
+    const gateway = this.#surroundings.gateway();
     if (this.#lease !== undefined && !sameGateway(gateway, this.#gateway)) {
       // The old gateway cannot be reached, or is not ours to talk to any more: its mapping ends by itself.
       this.#adopt(undefined);
     }
     this.#gateway = gateway;
-    if (gateway === undefined || internalAddress(gateway, this.#options.local.address) === undefined) return RETRY;
+    if (gateway === undefined || internalAddress(gateway, this.#options.local.address) === undefined) return retry;
     const renewed = await this.#lease?.renew();
     const lease = renewed ??
-      (this.#ended ? undefined : await mapPort(gateway, this.#port, this.#options.methods ?? ALL));
+      (this.#ended ? undefined : await map(gateway, this.#port));
     if (lease === undefined) log.debug("No port mapping", { gateway: formatIpv4(gateway.address) });
     this.#adopt(lease);
-    if (lease === undefined) return RETRY;
-    return Math.max(RENEW_AT_LEAST, Math.min(RENEW_AT_MOST, lease.lifetime * 500));
+    if (lease === undefined) return retry;
+    return Math.max(renewAtLeast, Math.min(renewAtMost, lease.lifetime * 500));
   }
 
   get #port(): number {
