@@ -35,6 +35,11 @@ export type MachineEvent =
   /** Interval determination raised the refresh interval (RFC 4380 5.2.7), milliseconds. */
   | { readonly type: "refresh-interval"; readonly interval: number }
   /** A direct path to a peer came up; first time only per conversation. */
-  | { readonly type: "peer-up"; readonly peer: Ipv6; readonly endpoint: Endpoint; readonly path: "direct" | "local" | "relay" }
+  | {
+    readonly type: "peer-up";
+    readonly peer: Ipv6;
+    readonly endpoint: Endpoint;
+    readonly path: "direct" | "local" | "relay";
+  }
   /** Bubbles or connectivity tests to a peer were exhausted. */
   | { readonly type: "peer-unreachable"; readonly peer: Ipv6 };
