@@ -2,9 +2,9 @@
  * The client on a host: a tunnel interface that has an address for as long as the machine is qualified, and the list of servers to ask.
  *
  * ```
- *   server list ─▶ start ─▶ machine ─ qualified ─▶ address and default route on the interface
- *        ▲                     │──── lost ───────▶ address and routes off
- *        └────── offline ──────┘
+ *   server choice ─▶ start ─▶ machine ─ qualified ─▶ address and default route on the interface
+ *        ▲                       │──── lost ───────▶ address and routes off
+ *        └──── lost, offline ────┘
  * ```
  */
 
@@ -16,7 +16,7 @@ import { resolveIpv4 } from "../../ffi/resolve.ts";
 import { localEndpoint, openUdp } from "../../ffi/udp.ts";
 import type { ClientOptions } from "../core/client.ts";
 import type { MachineEvent } from "../core/events.ts";
-import { type Endpoint, formatEndpoint, formatIpv4, parseIpv4 } from "../wire/ipv4.ts";
+import { type Endpoint, formatEndpoint, formatIpv4, type Ipv4, parseIpv4 } from "../wire/ipv4.ts";
 import type { Ipv6 } from "../wire/ipv6.ts";
 import { formatIpv6 } from "../wire/ipv6_address.ts";
 import { flagsAt } from "../wire/teredo_address.ts";
@@ -32,7 +32,9 @@ import { PortMapper } from "./port_mapping/mapper.ts";
 import { NetworkWatch } from "./network_watch.ts";
 import { clientOptions } from "./options.ts";
 import type { Role } from "./role.ts";
-import { ServerList } from "./server_list.ts";
+import { askServers } from "./server_asking.ts";
+import { ServerChoice } from "./server_choice.ts";
+import { type ResolvedServer, ServerList } from "./server_list.ts";
 import { LINK_LOCAL } from "./tunnel_interface.ts";
 
 const log = getLogger(["miredo", "client"]);
@@ -62,12 +64,11 @@ export class ClientRole implements Role {
   /** What hooks were last told of an address. */
   #hooked: InterfaceView | undefined;
   #config: ClientConfig;
-  #servers: ServerList;
-  /** Ends the waits of {@link #servers} when another list takes over. */
-  #asked = new AbortController();
+  /** Undefined until there is something to choose for. */
+  #choice: ServerChoice | undefined;
+  /** Ends the waits of {@link #choice} when another takes over. */
+  #choosing = new AbortController();
   #remembered: ClientOptions["remembered"];
-  /** The list a look-up is under way in; one at a time. */
-  #asking: ServerList | undefined;
   #data: DataIsolate | undefined;
   #fail: (cause: Error) => void = () => {};
   #watch: NetworkWatch | undefined;
@@ -80,7 +81,6 @@ export class ClientRole implements Role {
   constructor(config: ClientConfig) {
     this.#config = config;
     this.#addresses = hostAddresses();
-    this.#servers = this.#serverList();
     const { address, port } = config.bind;
     this.#service = withAdvice(BIND_ADVICE, () => openUdp({ address: parseIpv4(address) ?? 0, port }));
     this.#discovery = config.client.local_discovery
@@ -122,7 +122,7 @@ export class ClientRole implements Role {
     this.#fail = fail;
     this.#interface.died.catch(fail);
     this.#watch = new NetworkWatch(() => this.#networkChanged());
-    if (!this.#mustStandBy()) this.#askNext();
+    if (!this.#mustStandBy()) this.#serve();
     this.#mapPort();
   }
 
@@ -133,6 +133,7 @@ export class ClientRole implements Role {
         break;
       case "qualified": {
         if (this.#standby) break; // said before the machine heard that it is out of service
+        this.#choice?.settled();
         const mtu = Math.min(this.#config.interface.mtu, event.mtu ?? Infinity);
         this.#onInterface(() => this.#interface.setAddress(event.address, ADDRESS_PREFIX_LENGTH, mtu));
         this.#tellHooks("up", event.address, mtu);
@@ -148,6 +149,7 @@ export class ClientRole implements Role {
       }
       case "lost":
         this.#clearAddress();
+        if (event.reason === "maintenance-lost" && !this.#standby) this.#choice?.lost();
         if (event.reason !== "stopped") log.warn("Lost qualification", { reason: event.reason });
         break;
       case "offline":
@@ -158,7 +160,10 @@ export class ClientRole implements Role {
           hint: HINTS[event.reason] ?? "",
           retryInMs: Math.round(event.retryIn),
         });
-        if (!this.#standby) this.#askNext();
+        if (this.#standby) break;
+        // The NAT is the same whoever is asked.
+        if (event.reason === "symmetric-nat") this.#choice?.idle();
+        else this.#choice?.lost();
         break;
       case "key-expired":
         log.warn("Server asks for a new secret", { server: formatIpv4(event.server) });
@@ -204,12 +209,12 @@ export class ClientRole implements Role {
       });
     }
     if (otherServers) {
-      this.#asked.abort();
-      this.#servers = this.#serverList();
+      this.#choosing.abort();
+      this.#choice = undefined;
     }
     this.#mapPort();
     if (this.#mustStandBy()) return;
-    if (otherServers) this.#askNext();
+    if (otherServers) this.#serve();
   }
 
   async end(): Promise<void> {
@@ -218,7 +223,7 @@ export class ClientRole implements Role {
 
   [Symbol.dispose](): void {
     void this.end();
-    this.#asked.abort();
+    this.#choosing.abort();
     this.#watch?.[Symbol.dispose]();
     this.#hooks[Symbol.dispose]();
     this.#closeSockets();
@@ -268,12 +273,13 @@ export class ClientRole implements Role {
       log.info("Standing by while the host has native IPv6");
       const running = this.#data?.machine;
       if (running?.role === "client") this.#data?.replace({ ...running, server: undefined });
+      this.#choice?.idle();
       this.#clearAddress();
       this.#mapPort();
     } else if (before && !this.#standby) {
       log.info("Native IPv6 is gone: back in service");
       this.#mapPort();
-      this.#askNext();
+      this.#serve();
     }
     return this.#standby;
   }
@@ -334,35 +340,32 @@ export class ClientRole implements Role {
     if (running?.role === "client") this.#data?.replace({ ...running, options: this.#options() });
   }
 
-  /** Finds the next server and lets the machine ask it; with one server this only matters when its name now means another address. */
-  #askNext(): void {
-    const list = this.#servers;
-    if (this.#asking === list) return;
-    this.#asking = list;
-    const ending = this.#asked.signal;
-    list.next().finally(() => {
-      if (this.#asking === list) this.#asking = undefined;
-    }).then((server) => {
-      if (list !== this.#servers) return;
-      const running = this.#data?.machine;
-      const current = running?.role === "client" ? running.server : undefined;
-      // The machine keeps trying by itself: leave it alone unless there is something else to ask.
-      if (current?.primary === server.primary && current.secondary === server.secondary) return;
-      this.#data?.start({ primary: server.primary, secondary: server.secondary });
-    }, (cause) => {
-      if (!ending.aborted) log.error("Server list failed", { reason: reasonOf(cause) });
-    });
+  /** Lets the machine qualify with the server that was chosen, or chooses one. */
+  #serve(): void {
+    if (this.#choice === undefined) this.#choose();
+    else if (this.#choice.current !== undefined) this.#use(this.#choice.current);
   }
 
-  #serverList(): ServerList {
+  #use({ primary, secondary }: ResolvedServer): void {
+    if (this.#standby) return; // it is asked for again when that is over
+    const running = this.#data?.machine;
+    const current = running?.role === "client" ? running.server : undefined;
+    // The machine keeps trying by itself: leave it alone unless there is something else to ask.
+    if (current?.primary === primary && current.secondary === secondary) return;
+    this.#data?.start({ primary, secondary });
+  }
+
+  #choose(): void {
     const { servers, secondary } = this.#config.client;
-    this.#asked = new AbortController();
-    const { signal } = this.#asked;
+    this.#choosing = new AbortController();
+    const { signal } = this.#choosing;
+    const wait = (milliseconds: number): Promise<void> => sleep(milliseconds, undefined, { signal });
+    const random = (): number => crypto.getRandomValues(new Uint32Array(1))[0] / 0x1_0000_0000;
     const second = secondary === "auto" || secondary === "none" ? secondary : parseIpv4(secondary) ?? "auto";
-    return new ServerList(servers, second, {
+    const list = new ServerList(servers, second, {
       resolve: resolveIpv4,
-      wait: (milliseconds) => sleep(milliseconds, undefined, { signal }),
-      random: () => crypto.getRandomValues(new Uint32Array(1))[0] / 0x1_0000_0000,
+      wait,
+      random,
       failed: (name, reason) => {
         if (!signal.aborted) log.warn("Cannot use server", { server: name, reason });
       },
@@ -370,6 +373,29 @@ export class ClientRole implements Role {
         if (!signal.aborted) log.info("No server to ask yet", { retryInMs: Math.round(milliseconds) });
       },
     });
+    this.#choice = new ServerChoice(list, {
+      ask: (asked) => this.#ask(asked),
+      wait,
+      now: () => performance.now(),
+      random,
+      use: (server) => {
+        if (!signal.aborted) this.#use(server);
+      },
+    });
+    this.#choice.run().catch((cause) => {
+      if (!signal.aborted) log.error("Server list failed", { reason: reasonOf(cause) });
+    });
+  }
+
+  async #ask(servers: readonly ResolvedServer[]): Promise<readonly Ipv4[]> {
+    const { identifier, secret, subnets } = this.#options();
+    const credentials = secret === undefined ? undefined : { identifier: identifier ?? new Uint8Array(0), secret };
+    return await askServers(
+      servers.map(({ primary }) => primary),
+      credentials,
+      subnets,
+      parseIpv4(this.#config.bind.address) ?? 0,
+    );
   }
 
   #closeSockets(): void {

@@ -1,7 +1,8 @@
 /**
- * Which server to ask: names from the configuration, in order, resolved anew each time their turn comes.
+ * Which servers there are: the names of the configuration, in order, looked up all at once, with every global address they have.
  *
- * A name that does not resolve is passed over; after a whole round without an address the next round waits, doubling with jitter.
+ * A name that cannot be looked up keeps the addresses it had. While there is none at all the look-ups are repeated, with waits that
+ * double with jitter.
  */
 
 import type { Ipv4 } from "../wire/ipv4.ts";
@@ -20,7 +21,7 @@ export interface ServerListPorts {
   wait(milliseconds: number): Promise<void>;
   /** A number in [0, 1). */
   random(): number;
-  /** Told of each name that could not be used, with the reason. */
+  /** Told of each name that cannot be used, with the reason; again only when that changes. */
   failed(name: string, reason: string): void;
   /** Told how long the list waits before its next round, milliseconds. */
   waiting(milliseconds: number): void;
@@ -29,14 +30,17 @@ export interface ServerListPorts {
 /** A server that can be asked. */
 export interface ResolvedServer extends ServerAddresses {
   readonly name: string;
+  /** Place of its name in the configuration; servers of one name are as good as each other. */
+  readonly rank: number;
 }
 
-/** The configured servers, gone through in a circle. */
+/** The configured servers. */
 export class ServerList {
   readonly #names: readonly string[];
   readonly #secondary: "auto" | "none" | Ipv4;
   readonly #ports: ServerListPorts;
-  #next = 0;
+  readonly #known: (readonly ResolvedServer[])[];
+  readonly #faults = new Map<string, string>();
 
   /**
    * @param names host names or IPv4 addresses, at least one
@@ -46,43 +50,62 @@ export class ServerList {
     this.#names = names;
     this.#secondary = secondary;
     this.#ports = ports;
+    this.#known = names.map(() => []);
   }
 
-  /** How many servers there are. */
-  get length(): number {
-    return this.#names.length;
+  /** The servers known by the look-ups so far, in order. */
+  get known(): readonly ResolvedServer[] {
+    const seen = new Set<Ipv4>();
+    return this.#known.flat().filter(({ primary }) => !seen.has(primary) && seen.add(primary));
   }
 
-  /** The next server whose name resolves; waits and tries again for as long as none does. */
-  async next(): Promise<ResolvedServer> {
+  /** Whether looking up again may show anything new. */
+  get changeable(): boolean {
+    return this.#names.some((name) => parseIpv4(name) === undefined);
+  }
+
+  /** Looks all names up, at once. Resolves when all are through. */
+  async look(): Promise<void> {
+    await Promise.all(this.#names.map(async (name, rank) => {
+      const found = await this.#resolve(name, rank);
+      if (found.length > 0) this.#known[rank] = found;
+    }));
+  }
+
+  /** The servers, as soon as there is one; waits and tries again for as long as there is none. */
+  async available(): Promise<readonly ResolvedServer[]> {
     for (let delay = RETRY_MINIMUM;; delay = Math.min(2 * delay, RETRY_MAXIMUM)) {
-      for (let i = 0; i < this.#names.length; i++) {
-        const name = this.#names[this.#next];
-        this.#next = (this.#next + 1) % this.#names.length;
-        const server = await this.#resolve(name);
-        if (server !== undefined) return server;
-      }
+      await this.look();
+      const { known } = this;
+      if (known.length > 0) return known;
       const jittered = delay * (0.75 + 0.5 * this.#ports.random());
       this.#ports.waiting(jittered);
       await this.#ports.wait(jittered);
     }
   }
 
-  async #resolve(name: string): Promise<ResolvedServer | undefined> {
+  async #resolve(name: string, rank: number): Promise<readonly ResolvedServer[]> {
     const literal = parseIpv4(name);
     let addresses: readonly Ipv4[];
     try {
       addresses = literal === undefined ? await this.#ports.resolve(name) : [literal];
     } catch (cause) {
-      this.#ports.failed(name, cause instanceof Error ? cause.message : String(cause));
-      return undefined;
+      this.#tell(name, cause instanceof Error ? cause.message : String(cause));
+      return [];
     }
-    const primary = addresses.find(isGlobalUnicast);
-    if (primary === undefined) {
-      this.#ports.failed(name, `no global IPv4 address among ${addresses.map(formatIpv4).join(", ") || "none"}`);
-      return undefined;
+    const usable = addresses.filter(isGlobalUnicast);
+    if (usable.length === 0) {
+      this.#tell(name, `no global IPv4 address among ${addresses.map(formatIpv4).join(", ") || "none"}`);
+      return [];
     }
-    return { name, primary, secondary: this.#secondaryOf(primary) };
+    this.#faults.delete(name);
+    return usable.map((primary) => ({ name, rank, primary, secondary: this.#secondaryOf(primary) }));
+  }
+
+  #tell(name: string, reason: string): void {
+    if (this.#faults.get(name) === reason) return;
+    this.#faults.set(name, reason);
+    this.#ports.failed(name, reason);
   }
 
   #secondaryOf(primary: Ipv4): Ipv4 | undefined {

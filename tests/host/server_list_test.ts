@@ -37,50 +37,56 @@ function recorded(names: Map<string, readonly string[]>, after: () => void = () 
 
 const text = (address: number | undefined): string => address === undefined ? "none" : formatIpv4(address);
 
-Deno.test("servers are asked in order and in a circle", async () => {
-  const { ports } = recorded(new Map([["one.example", ["192.0.2.1"]], ["two.example", ["198.51.100.1"]]]));
-  const list = new ServerList(["one.example", "two.example"], "auto", ports);
-  const names = [];
-  for (let i = 0; i < 3; i++) names.push((await list.next()).name);
-  assert.deepEqual(names, ["one.example", "two.example", "one.example"]);
+Deno.test("servers are known in the order of their names, with every global address, each once", async () => {
+  const { ports, failures } = recorded(
+    new Map([
+      ["private.example", ["10.0.0.1"]],
+      ["mixed.example", ["192.168.0.1", "203.0.113.9", "192.0.2.1"]],
+      ["one.example", ["192.0.2.1", "198.51.100.1"]],
+    ]),
+  );
+  const servers = await new ServerList(["private.example", "mixed.example", "one.example"], "auto", ports).available();
+  assert.deepEqual(servers.map(({ primary, rank }) => [text(primary), rank]), [
+    ["203.0.113.9", 1],
+    ["192.0.2.1", 1],
+    ["198.51.100.1", 2],
+  ]);
+  assert.deepEqual(failures, ["private.example: no global IPv4 address among 10.0.0.1"]);
 });
 
 Deno.test("the secondary address is the next one, none, or the one configured", async () => {
   const { ports } = recorded(new Map());
   const ask = async (secondary: "auto" | "none" | number): Promise<string> =>
-    text((await new ServerList(["192.0.2.1"], secondary, ports).next()).secondary);
+    text((await new ServerList(["192.0.2.1"], secondary, ports).available())[0].secondary);
   assert.equal(await ask("auto"), "192.0.2.2");
   assert.equal(await ask("none"), "none");
   assert.equal(await ask(0xc6336401), "198.51.100.1");
 });
 
-Deno.test("the first global address of a name is taken, and a name with none is passed over", async () => {
-  const { ports, failures } = recorded(
-    new Map([["private.example", ["10.0.0.1"]], ["mixed.example", ["192.168.0.1", "203.0.113.9"]]]),
-  );
-  const server = await new ServerList(["private.example", "mixed.example"], "auto", ports).next();
-  assert.equal(server.name, "mixed.example");
-  assert.equal(text(server.primary), "203.0.113.9");
-  assert.deepEqual(failures, ["private.example: no global IPv4 address among 10.0.0.1"]);
-});
-
-Deno.test("names are tried for ever, with waits that double up to a minute", async () => {
+Deno.test("names are tried for ever, with waits that double up to a minute, and each reason is told once", async () => {
   const names = new Map<string, readonly string[]>();
   let rounds = 0;
   const { ports, waits, failures } = recorded(names, () => {
     if (++rounds === 8) names.set("late.example", ["192.0.2.1"]);
   });
-  const server = await new ServerList(["late.example"], "auto", ports).next();
+  const [server] = await new ServerList(["late.example"], "auto", ports).available();
   assert.equal(text(server.primary), "192.0.2.1");
   assert.deepEqual(waits, [1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]);
-  assert.equal(failures.length, 8);
+  assert.deepEqual(failures, ["late.example: Cannot resolve it"]);
 });
 
-Deno.test("each name is resolved anew when its turn comes", async () => {
+Deno.test("a look takes new addresses over, and a name that fails keeps its old ones", async () => {
   const names = new Map<string, readonly string[]>([["moving.example", ["192.0.2.1"]]]);
-  const { ports } = recorded(names);
+  const { ports, failures } = recorded(names);
   const list = new ServerList(["moving.example"], "auto", ports);
-  assert.equal(text((await list.next()).primary), "192.0.2.1");
+  await list.available();
+  names.delete("moving.example");
+  await list.look();
+  assert.deepEqual(list.known.map(({ primary }) => text(primary)), ["192.0.2.1"]);
   names.set("moving.example", ["203.0.113.1"]);
-  assert.equal(text((await list.next()).primary), "203.0.113.1");
+  await list.look();
+  assert.deepEqual(list.known.map(({ primary }) => text(primary)), ["203.0.113.1"]);
+  names.delete("moving.example");
+  await list.look();
+  assert.equal(failures.length, 2, "a new failure is told again");
 });

@@ -5,7 +5,7 @@ import { formatIpv6 } from "../../lib/wire/ipv6_address.ts";
 import { parseTeredoAddress } from "../../lib/wire/teredo_address.ts";
 import { forSeeds } from "./diagram.ts";
 import { Network } from "./network.ts";
-import { ClientNode } from "./nodes.ts";
+import { ClientNode, ServerNode } from "./nodes.ts";
 import { NAT_KINDS, type NatOptions } from "./nat.ts";
 import { PLAIN_KINDS, ROUGH, SERVER, World } from "./world.ts";
 
@@ -154,6 +154,26 @@ Deno.test("a server that goes away is noticed, asked on at a bounded rate, and u
     const back = world.runUntil(() => client.qualified, 120_000);
     assert.ok(back !== undefined && back <= 5_000, `back after ${back} ms`);
   });
+});
+
+Deno.test("fail-over takes at most 10 s from the first question that is not answered", () => {
+  const times: number[] = [];
+  forSeeds(SEEDS, make, (network) => {
+    const world = new World(network);
+    const other = new ServerNode(network, "other", { primary: 0xcb007121, secondary: 0xcb007122 });
+    const { client } = world.home("alice", "port-restricted", { maintenanceTimeout: 2000 });
+    world.qualify(client);
+    world.server.plugged = false;
+    const before = client.counters.get("rs_sent");
+    assert.notEqual(world.runUntil(() => client.counters.get("rs_sent") > before, 60_000), undefined);
+    const lost = world.runUntil(() => !client.qualified, 60_000);
+    client.start(other.addresses);
+    const back = world.runUntil(() => client.qualified, 60_000);
+    assert.ok(lost !== undefined && back !== undefined);
+    times.push(lost + back);
+    assert.equal(parseTeredoAddress(client.address)?.server, other.addresses.primary);
+  });
+  assert.ok(Math.max(...times) <= 10_000, `${Math.max(...times)} ms`);
 });
 
 Deno.test("the address stays the same over requalification while the mapping is the same", () => {

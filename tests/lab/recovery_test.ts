@@ -1,0 +1,49 @@
+/** Servers that go away and come back, over real kernels: fail-over, recovery, and the same address after a restart. */
+
+import assert from "node:assert/strict";
+import { parseIpv4 } from "../../lib/wire/ipv4.ts";
+import { parseIpv6 } from "../../lib/wire/ipv6_address.ts";
+import { parseTeredoAddress } from "../../lib/wire/teredo_address.ts";
+import { until } from "./child.ts";
+import type { LabHost } from "./lab.ts";
+import { startClient, startServer, terminate } from "./programs.ts";
+import { labTest, LabWorld, SERVER } from "./world.ts";
+
+const TEREDO = "teredo";
+const OTHER_SERVER = "203.0.113.33";
+/** Maintenance as often as the configuration allows, so that a silent server is noticed soon. */
+const OFTEN = ["--set", "client.refresh_interval=5"];
+
+/** The server that a host's Teredo address names; undefined while it has none. */
+function serverOf(host: LabHost): number | undefined {
+  const address = host.globalIpv6(TEREDO);
+  return address === undefined ? undefined : parseTeredoAddress(parseIpv6(address) ?? new Uint8Array(16))?.server;
+}
+
+labTest("a client whose server is gone goes to the next, and one that starts then does so at once", async () => {
+  await using world = await LabWorld.open();
+  const otherHost = await world.lab.host("other", { ipv4: [`${OTHER_SERVER}/24`, "203.0.113.34/24"] });
+  const [server] = await Promise.all([startServer(world.server, [SERVER]), startServer(otherHost, [OTHER_SERVER])]);
+  const { host } = await world.home("alice");
+  const servers = [SERVER, OTHER_SERVER];
+  const alice = await startClient(host, servers, { args: OFTEN });
+  assert.equal(serverOf(host), parseIpv4(SERVER));
+  await terminate(server);
+  await alice.child.line(/Lost qualification/);
+  await until("an address of the other server", () => serverOf(host) === parseIpv4(OTHER_SERVER) ? true : undefined);
+  const { host: late } = await world.home("bob");
+  await startClient(late, servers);
+  assert.equal(serverOf(late), parseIpv4(OTHER_SERVER));
+});
+
+labTest("a client takes up the service of a server that was restarted, with the address it had", async () => {
+  await using world = await LabWorld.open();
+  const server = await startServer(world.server, [SERVER]);
+  const { host } = await world.home("alice");
+  const alice = await startClient(host, [SERVER], { args: OFTEN });
+  await terminate(server);
+  await alice.child.line(/Lost qualification/);
+  assert.equal(host.globalIpv6(TEREDO), undefined);
+  await startServer(world.server, [SERVER]);
+  await until("the old address", () => host.globalIpv6(TEREDO) === alice.address ? true : undefined);
+});
