@@ -1,5 +1,5 @@
 /** miredo: Teredo (IPv6 through NATs) client, relay and server. */
 
-import { runCommandLine } from "./lib/cli/command_line.ts";
+import { start } from "./lib/cli/start.ts";
 
-if (import.meta.main) Deno.exit(await runCommandLine(Deno.args));
+if (import.meta.main) Deno.exit(await start(Deno.args));

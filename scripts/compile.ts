@@ -79,7 +79,18 @@ function reason(output: string): string {
 /** Bundles one entry of the repository into `target`. */
 async function bundle(root: string, entry: string, target: string): Promise<void> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--frozen", "--platform", "deno", "--output", target, entry],
+    args: [
+      "bundle",
+      "--quiet",
+      "--minify",
+      "--keep-names",
+      "--frozen",
+      "--platform",
+      "deno",
+      "--output",
+      target,
+      entry,
+    ],
     cwd: root,
     env: { NO_COLOR: "1" },
     stdin: "null",

@@ -5,16 +5,7 @@ import { message } from "@optique/core/message";
 import { multiple } from "@optique/core/modifiers";
 import { argument, command, constant } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import {
-  type CommonArguments,
-  configOptions,
-  interfaceOptions,
-  loadOptions,
-  oldOptions,
-  OPTIONS,
-  roleOptions,
-} from "./options.ts";
-import { runRole } from "./role.ts";
+import { configOptions, interfaceOptions, oldOptions, OPTIONS, roleOptions } from "./options.ts";
 
 export const clientCommand = command(
   "client",
@@ -37,13 +28,3 @@ export const clientCommand = command(
       message`Qualifies with a Teredo server and gives this host an IPv6 address on a tunnel interface. Runs in the foreground.`,
   },
 );
-
-interface ClientArguments extends CommonArguments {
-  readonly servers: readonly string[];
-}
-
-/** @returns the exit code */
-export function runClient(args: ClientArguments): Promise<number> {
-  const servers = args.servers.length === 0 ? [] : [{ key: "client.servers", value: args.servers, from: "SERVER" }];
-  return runRole("client", loadOptions(args, servers));
-}

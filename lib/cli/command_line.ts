@@ -5,18 +5,20 @@ import { type Message, message, value } from "@optique/core/message";
 import type { InferValue } from "@optique/core/parser";
 import { extractCommandNames, extractOptionNames } from "@optique/core/usage";
 import { run } from "@optique/run";
-import { ConfigError, nearest } from "../../config/mod.ts";
+import { nearest } from "../../config/mod.ts";
 import { addressCommand, runAddress } from "./address.ts";
-import { clientCommand, runClient } from "./client.ts";
+import { clientCommand } from "./client.ts";
 import { configCommand, runConfigCheck, runConfigExample, runConfigImport, runConfigShow } from "./config.ts";
 import { ExitCode } from "./exit_code.ts";
+import { failed } from "./failed.ts";
 import { mireCommand, runMireCommand } from "./mire.ts";
 import { netcheckCommand, runNetcheck } from "./netcheck.ts";
 import { answer, say } from "./output.ts";
 import { metricsCommand, runMetrics } from "./metrics.ts";
 import { pingCommand, runPing } from "./ping.ts";
-import { relayCommand, runRelay } from "./relay.ts";
-import { runServer, serverCommand } from "./server.ts";
+import { relayCommand } from "./relay.ts";
+import { serverCommand } from "./server.ts";
+import { runClient, runRelay, runServer } from "./role_commands.ts";
 import { runStatus, statusCommand } from "./status.ts";
 import { VERSION } from "./version.ts";
 import { runWait, waitCommand } from "./wait.ts";
@@ -88,12 +90,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     return await runCommand(parse(args, (text) => answer(`${text}\n`)));
   } catch (error) {
     if (error instanceof Ended) return args.length === 0 ? ExitCode.usage : error.code;
-    if (error instanceof ConfigError) {
-      say(error.message);
-      return ExitCode.config;
-    }
-    say(`miredo: ${error instanceof Error ? error.message : String(error)}`);
-    return ExitCode.failure;
+    return failed(error);
   }
 }
 

@@ -20,7 +20,8 @@ import {
   sampleConfig,
 } from "../../config/mod.ts";
 import { ExitCode } from "./exit_code.ts";
-import { type CommonArguments, configOptions, loadOptions } from "./options.ts";
+import { configOptions } from "./options.ts";
+import { type CommonArguments, loadOptions } from "./role_commands.ts";
 import { answer, say } from "./output.ts";
 
 const role = choice(ROLES, { metavar: "ROLE" });

@@ -1,4 +1,4 @@
-/** Options that several commands share, and how they become configuration. */
+/** Options that several commands share. */
 
 import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
@@ -7,8 +7,7 @@ import { option } from "@optique/core/primitives";
 import type { UsageTerm } from "@optique/core/usage";
 import { choice, string } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
-import { type LoadOptions, LOG_FORMATS, LOG_LEVELS, type Override } from "../../config/mod.ts";
-import { say } from "./output.ts";
+import { LOG_FORMATS, LOG_LEVELS } from "../../config/mod.ts";
 
 /** How a role's options stand in its usage line; the help lists them below. */
 export const OPTIONS: UsageTerm = { type: "multiple", terms: [{ type: "argument", metavar: "OPTION" }], min: 0 };
@@ -54,33 +53,3 @@ export const interfaceOptions = object("Options", {
     description: message`Name of the tunnel interface (interface.name).`,
   })),
 });
-
-/** What {@link configOptions}, {@link roleOptions} and {@link interfaceOptions} parse to. */
-export interface CommonArguments {
-  readonly config: string | undefined;
-  readonly set: readonly string[];
-  readonly user?: string | undefined;
-  readonly interface?: string | undefined;
-  readonly logLevel?: string | undefined;
-  readonly logFormat?: string | undefined;
-  readonly conf?: string | undefined;
-  readonly username?: string | undefined;
-  readonly pidfile?: string | undefined;
-  readonly chroot?: string | undefined;
-}
-
-/** What to load for a command line, with what its own arguments add. */
-export function loadOptions(common: CommonArguments, own: readonly Override[] = []): LoadOptions {
-  const overrides: Override[] = [...own];
-  const give = (key: string, from: string, value: string | undefined): void => {
-    if (value !== undefined) overrides.push({ key, value, from });
-  };
-  give("security.user", "--username", common.username);
-  give("security.user", "--user", common.user);
-  give("security.chroot", "--chroot", common.chroot);
-  give("interface.name", "--interface", common.interface);
-  give("log.level", "--log-level", common.logLevel);
-  give("log.format", "--log-format", common.logFormat);
-  if (common.pidfile !== undefined) say("warning: --pidfile is ignored: there is none, miredo status finds the daemon");
-  return { file: common.config ?? common.conf, set: common.set, overrides };
-}

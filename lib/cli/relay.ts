@@ -3,16 +3,7 @@
 import { merge, object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { command, constant } from "@optique/core/primitives";
-import {
-  type CommonArguments,
-  configOptions,
-  interfaceOptions,
-  loadOptions,
-  oldOptions,
-  OPTIONS,
-  roleOptions,
-} from "./options.ts";
-import { runRole } from "./role.ts";
+import { configOptions, interfaceOptions, oldOptions, OPTIONS, roleOptions } from "./options.ts";
 
 export const relayCommand = command(
   "relay",
@@ -24,8 +15,3 @@ export const relayCommand = command(
       message`Routes the Teredo prefix into a tunnel interface, for this host or for all that it forwards for. Runs in the foreground.`,
   },
 );
-
-/** @returns the exit code */
-export function runRelay(args: CommonArguments): Promise<number> {
-  return runRole("relay", loadOptions(args));
-}

@@ -5,9 +5,7 @@ import { message } from "@optique/core/message";
 import { optional } from "@optique/core/modifiers";
 import { argument, command, constant } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import type { Override } from "../../config/mod.ts";
-import { type CommonArguments, configOptions, loadOptions, oldOptions, OPTIONS, roleOptions } from "./options.ts";
-import { runRole } from "./role.ts";
+import { configOptions, oldOptions, OPTIONS, roleOptions } from "./options.ts";
 
 export const serverCommand = command(
   "server",
@@ -40,18 +38,3 @@ export const serverCommand = command(
     description: message`Answers Teredo clients on UDP port 3544 of one or two IPv4 addresses. Runs in the foreground.`,
   },
 );
-
-interface ServerArguments extends CommonArguments {
-  readonly address: string | undefined;
-  readonly secondary: string | undefined;
-}
-
-/** @returns the exit code */
-export function runServer(args: ServerArguments): Promise<number> {
-  const overrides: Override[] = [];
-  if (args.address !== undefined) overrides.push({ key: "server.address", value: args.address, from: "ADDRESS" });
-  if (args.secondary !== undefined) {
-    overrides.push({ key: "server.secondary_address", value: args.secondary, from: "ADDRESS2" });
-  }
-  return runRole("server", loadOptions(args, overrides));
-}

@@ -25,6 +25,7 @@ import {
   type ToData,
 } from "./messages.ts";
 import type { Probe, ProbeStep } from "./prober.ts";
+import { takeThread } from "./role_threads.ts";
 
 const log = getLogger(["miredo", "data"]);
 
@@ -185,9 +186,9 @@ export class DataIsolate implements Disposable {
   }
 
   #launch(): Worker {
-    const worker = this.#options.worker === undefined
-      ? new Worker(new URL("./data_worker.ts", import.meta.url), { type: "module", name: "data" })
-      : new Worker(this.#options.worker, { type: "module", name: "data" });
+    const { worker, said, failed } = this.#options.worker === undefined
+      ? takeThread("data")
+      : { worker: new Worker(this.#options.worker, { type: "module", name: "data" }), said: [], failed: [] };
     this.#worker = worker;
     this.shared.messages = 0;
     let dead = false; // it dies once, and what it still has to say then is void
@@ -205,6 +206,8 @@ export class DataIsolate implements Disposable {
       error.preventDefault();
       die(error.message);
     };
+    for (const event of said) worker.onmessage(event);
+    for (const event of failed) worker.onerror(event);
     return worker;
   }
 

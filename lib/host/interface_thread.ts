@@ -9,6 +9,7 @@
 import type { Ipv6 } from "../wire/ipv6.ts";
 import type { CapabilityHolder } from "./confinement.ts";
 import { type InterfaceAnswer, type InterfaceCall, InterfaceMailbox } from "./interface_calls.ts";
+import { takeThread } from "./role_threads.ts";
 import type { InterfaceOptions, InterfaceState, Tunnel } from "./tunnel_interface.ts";
 
 /** An interface open in another thread. Every method returns when the kernel has done it. */
@@ -25,11 +26,13 @@ export class InterfaceThread implements Tunnel, CapabilityHolder {
   /** Starts the thread, which creates the interface. @throws Error with the words of what went wrong there */
   constructor(options: InterfaceOptions) {
     this.#died.promise.catch(() => {});
-    this.#worker = new Worker(new URL("./interface_worker.ts", import.meta.url), { type: "module", name: "interface" });
+    const { worker, failed } = takeThread("interface");
+    this.#worker = worker;
     this.#worker.onerror = (error): void => {
       error.preventDefault();
       this.#died.reject(new Error(`Cannot go on: the thread that tends the interface died (${error.message})`));
     };
+    for (const { message } of failed) throw new Error(`Cannot start the thread that tends the interface: ${message}`);
     this.#worker.postMessage(this.#mailbox.buffer);
     try {
       const { opened } = this.#call({ type: "open", options });
