@@ -85,7 +85,8 @@ export const UNASKED: readonly string[] = ["--set", 'status.socket=""'];
 
 /** Starts a role whose log level comes from its configuration. */
 export function launch(host: LabHost, ...args: readonly string[]): Child {
-  return host.start(miredoCommand(...args, ...UNASKED));
+  const forgetful = args[0] === "client" && !args.some((arg) => arg.startsWith("state.file="));
+  return host.start(miredoCommand(...args, ...UNASKED, ...(forgetful ? ["--set", 'state.file=""'] : [])));
 }
 
 /** Starts a server and waits until it serves. */
@@ -232,7 +233,17 @@ export async function threadsOf(child: Child): Promise<readonly Thread[]> {
   return threads;
 }
 
-/** How many descriptors a program has open. */
+/** How long the number of descriptors must not change to count as at rest, milliseconds. */
+const REST = 500;
+
+/** How many descriptors a program has open once it is at rest: what it opens for a moment (to ask the kernel, a router) does not count. */
 export async function descriptorsOf(child: Child): Promise<number> {
-  return [...Deno.readDirSync(`/proc/${await child.pid()}/fd`)].length;
+  const path = `/proc/${await child.pid()}/fd`;
+  const look = () => [...Deno.readDirSync(path)].length;
+  let [open, since] = [look(), performance.now()];
+  return await until("descriptors at rest", () => {
+    const now = look();
+    if (now !== open) [open, since] = [now, performance.now()];
+    return performance.now() - since >= REST ? open : undefined;
+  });
 }
