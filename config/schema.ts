@@ -15,6 +15,7 @@
  *   [limits]     x      x
  *   [log]        x      x        x
  *   [status]     x      x        x      the control socket
+ *   [state]      x                        what outlives a restart
  *   [metrics]    x      x        x      counters for Prometheus
  * ```
  *
@@ -387,7 +388,10 @@ const bindTable = v.object({
     }),
     "0.0.0.0",
   ),
-  port: v.optional(integer(0, 65535, "", "The local UDP port. 0: one of the system's choice."), 0),
+  port: v.optional(
+    integer(0, 65535, "", "The local UDP port. 0: one of the system's choice; a client's last one if it is free."),
+    0,
+  ),
 });
 
 const securityTable = v.object({
@@ -459,6 +463,18 @@ function statusTable(role: Role) {
   });
 }
 
+const stateTable = v.object({
+  file: v.optional(
+    text(pathProblem, {
+      description:
+        "Where the client keeps its UDP port and the random bits of its address, so that both outlive a restart if the NAT lets them. " +
+        'The service user has to be able to write to its directory. "": nowhere.',
+      allowed: 'an absolute path or ""',
+    }),
+    "/var/lib/miredo/client.json",
+  ),
+});
+
 const metricsTable = v.object({
   listen: v.optional(
     text(listenProblem, {
@@ -520,6 +536,7 @@ export const SCHEMAS = {
     limits: v.optional(clientLimits, {}),
     log: v.optional(logTable, {}),
     status: v.optional(statusTable("client"), {}),
+    state: v.optional(stateTable, {}),
     metrics: v.optional(metricsTable, {}),
   }),
   relay: v.object({

@@ -33,6 +33,7 @@ const TABLES: Readonly<Record<string, string>> = {
   limits: "Bounds on memory and on what others can make this node send.",
   log: "What is logged on standard error.",
   status: "What is told to those who ask on this host.",
+  state: "What outlives a restart.",
   metrics: "What is told to monitoring.",
 };
 

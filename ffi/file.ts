@@ -1,7 +1,9 @@
 /** Names in the file system: made, removed and given away through the C library, which needs no permission of the runtime. */
 
 import { EEXIST, ENOENT } from "./abi/errno.ts";
+import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from "./abi/file.ts";
 import { check, errno, type Hints, SystemError } from "./errno.ts";
+import { close } from "./io.ts";
 import { libc } from "./libc.ts";
 import { cString } from "./text.ts";
 
@@ -42,6 +44,35 @@ export function changeOwner(
 ): void {
   const result = libc().lchown(cString(path), owner.uid ?? UNCHANGED, owner.gid ?? UNCHANGED);
   check(result, "lchown", `change the owner of ${JSON.stringify(path)}`, hints);
+}
+
+/**
+ * Puts a file in the place of another, at once: whoever reads sees the old octets or the new, also after a loss of power. The new ones are
+ * in a file of the same name with ".new" behind it until then.
+ * @param mode permission bits
+ * @throws SystemError; the old file is as it was then
+ */
+export function replaceFile(path: string, octets: Uint8Array<ArrayBuffer>, mode: number, hints?: Hints): void {
+  const { openMode, writeBuffer, fsync, rename } = libc();
+  const draft = `${path}.new`;
+  const action = `write ${JSON.stringify(path)}`;
+  removeFile(draft, hints); // of a writer that was killed; nor is a link followed
+  const fd = check(openMode(cString(draft), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode), "open", action, hints);
+  try {
+    try {
+      for (let at = 0; at < octets.length;) {
+        const rest = octets.subarray(at);
+        at += check(writeBuffer(fd, rest, rest.length), "write", action, hints);
+      }
+      check(fsync(fd), "fsync", action, hints);
+    } finally {
+      close(fd);
+    }
+    check(rename(cString(draft), cString(path)), "rename", action, hints);
+  } catch (cause) {
+    removeFile(draft);
+    throw cause;
+  }
 }
 
 /** Does `work` while files are made without the permission bits of `mask`. The mask is the whole process's. */

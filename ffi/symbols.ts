@@ -43,6 +43,11 @@ export const symbols = {
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   // int mkdir(const char *pathname, mode_t mode);
   mkdir: { parameters: ["buffer", "u32"], result: "i32" },
+  openMode: { name: "open", parameters: ["buffer", "i32", "u32"], result: "i32" },
+  // int rename(const char *oldpath, const char *newpath);
+  rename: { parameters: ["buffer", "buffer"], result: "i32" },
+  // int fsync(int fd);
+  fsync: { parameters: ["i32"], result: "i32" },
   // int unlink(const char *pathname);
   unlink: { parameters: ["buffer"], result: "i32" },
   // int chmod(const char *pathname, mode_t mode);

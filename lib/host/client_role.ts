@@ -11,6 +11,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import type { ClientConfig, Config } from "../../config/mod.ts";
+import { SystemError } from "../../ffi/errno.ts";
 import { close } from "../../ffi/io.ts";
 import { resolveIpv4 } from "../../ffi/resolve.ts";
 import { localEndpoint, openUdp } from "../../ffi/udp.ts";
@@ -33,6 +34,7 @@ import { NetworkWatch } from "./network_watch.ts";
 import { clientOptions } from "./options.ts";
 import type { Role } from "./role.ts";
 import { askServers } from "./server_asking.ts";
+import { StateFile } from "./state_file.ts";
 import { ServerChoice } from "./server_choice.ts";
 import { type ResolvedServer, ServerList } from "./server_list.ts";
 import { LINK_LOCAL } from "./tunnel_interface.ts";
@@ -68,6 +70,7 @@ export class ClientRole implements Role {
   #choice: ServerChoice | undefined;
   /** Ends the waits of {@link #choice} when another takes over. */
   #choosing = new AbortController();
+  readonly #state: StateFile;
   #remembered: ClientOptions["remembered"];
   #data: DataIsolate | undefined;
   #fail: (cause: Error) => void = () => {};
@@ -81,8 +84,11 @@ export class ClientRole implements Role {
   constructor(config: ClientConfig) {
     this.#config = config;
     this.#addresses = hostAddresses();
+    this.#state = new StateFile(config.state.file, config.security.chroot);
+    const memory = this.#state.read();
+    this.#remembered = memory;
     const { address, port } = config.bind;
-    this.#service = withAdvice(BIND_ADVICE, () => openUdp({ address: parseIpv4(address) ?? 0, port }));
+    this.#service = openService(parseIpv4(address) ?? 0, port, memory?.port);
     this.#discovery = config.client.local_discovery
       ? DiscoverySocket.open(this.#service, this.#addresses.ipv4)
       : undefined;
@@ -261,6 +267,7 @@ export class ClientRole implements Role {
   /** Keeps mapping and random flags for the next machine, so that the address outlives it (RFC 5991 random bits stay with the mapping). */
   #remember(remembered: NonNullable<ClientOptions["remembered"]>): void {
     this.#remembered = remembered;
+    this.#state.write({ port: localEndpoint(this.#service).port, ...remembered });
     const running = this.#data?.machine;
     if (running?.role === "client") this.#data?.remember({ ...running, options: { ...running.options, remembered } });
   }
@@ -402,6 +409,22 @@ export class ClientRole implements Role {
     close(this.#service);
     this.#discovery?.[Symbol.dispose]();
   }
+}
+
+/**
+ * Opens the service socket.
+ * @param port as configured; 0: the last run's, so that the NAT may know it again, or any
+ */
+function openService(address: Ipv4, port: number, last: number | undefined): number {
+  if (port === 0 && last !== undefined) {
+    try {
+      return openUdp({ address, port: last });
+    } catch (cause) {
+      if (!(cause instanceof SystemError)) throw cause;
+      log.debug("The last UDP port is taken", { port: last });
+    }
+  }
+  return withAdvice(BIND_ADVICE, () => openUdp({ address, port }));
 }
 
 function sameValue(a: unknown, b: unknown): boolean {

@@ -37,6 +37,7 @@ function keepFixed(before: Config, after: Config): Config {
       bind: before.bind,
       security,
       status,
+      state: before.state,
       metrics,
     };
   }

@@ -65,12 +65,12 @@ const RUNTIME: readonly Syscall[] = [
   ...["capget", "capset"] as const,
 ];
 
-/** Files the service user may use: names, time zones, the configuration; the control socket is removed at the end. */
+/** Files the service user may use: names, time zones, the configuration, a client's state; the control socket is removed at the end. */
 const FILES: readonly Syscall[] = [
   ...["open", "openat", "close", "lseek", "pread64", "pwrite64", "dup", "dup2", "dup3", "fcntl", "flock"] as const,
   ...["fstat", "stat", "lstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat"] as const,
   ...["faccessat2", "readlink", "readlinkat", "getcwd", "getdents64", "fadvise64"] as const,
-  ...["ftruncate", "fsync", "fdatasync", "unlink", "unlinkat"] as const,
+  ...["ftruncate", "fsync", "fdatasync", "unlink", "unlinkat", "rename", "renameat", "renameat2"] as const,
 ];
 
 /** Sockets there are, and new ones of the kinds below. Not listen(2): whoever may ask this daemon was listened for at the start. */

@@ -85,9 +85,12 @@ async function globalAddress(child: Child, host: LabHost, name: string, limit: M
   return await child.whileRunning(`a global IPv6 address and default route on "${name}" of ${host.name}`, ready, limit);
 }
 
+/** All hosts share the file system: clients keep their state only where a test gives each a file of its own. */
+const FORGETFUL = ["--set", 'state.file=""'];
+
 /** Starts our client without waiting for anything. */
 export function launchClient(host: LabHost, servers: readonly string[], options: StartOptions = {}): Child {
-  return host.start(miredoCommand("client", ...servers, "--log-level", "debug", ...options.args ?? []));
+  return host.start(miredoCommand("client", ...servers, "--log-level", "debug", ...FORGETFUL, ...options.args ?? []));
 }
 
 /** Starts our client and waits until it has its address. */

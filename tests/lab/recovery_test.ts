@@ -47,3 +47,37 @@ labTest("a client takes up the service of a server that was restarted, with the 
   await startServer(world.server, [SERVER]);
   await until("the old address", () => host.globalIpv6(TEREDO) === alice.address ? true : undefined);
 });
+
+labTest("a client that is started again has the same address, and another one where its port is taken", async () => {
+  await using world = await LabWorld.open();
+  await startServer(world.server, [SERVER]);
+  const { host } = await world.home("alice");
+  const directory = await Deno.makeTempDir({ prefix: "miredo-lab-" });
+  try {
+    await Deno.chmod(directory, 0o777);
+    const args = ["--set", `state.file="${directory}/client.json"`];
+    const first = await startClient(host, [SERVER], { args });
+    await terminate(first);
+    const second = await startClient(host, [SERVER], { args });
+    assert.equal(second.address, first.address);
+    // Nothing is told at a kill either.
+    await second.child.signal("SIGKILL");
+    await second.child.ended();
+    const third = await startClient(host, [SERVER], { args });
+    assert.equal(third.address, first.address);
+    // The same file, while its port is in use.
+    const others = [
+      "--set",
+      "interface.name=other",
+      "--set",
+      "interface.metric=2000",
+      "--set",
+      "client.local_discovery=false",
+    ];
+    const fourth = await startClient(host, [SERVER], { args: [...args, ...others], interface: "other" });
+    await fourth.child.line(/The last UDP port is taken/);
+    assert.notEqual(fourth.address, first.address);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
