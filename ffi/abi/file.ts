@@ -29,6 +29,7 @@ export const POLLNVAL = 32;
 export const pollfd = { size: 8, fd: 0, events: 4, revents: 6 } as const;
 
 export const CLOCK_MONOTONIC = 1;
+export const CLOCK_BOOTTIME = 7;
 
 /** `time.h`: seconds and nanoseconds, 64 bits each. */
 export const timespec = { size: 16, tv_sec: 0, tv_nsec: 8 } as const;

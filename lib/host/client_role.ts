@@ -34,6 +34,7 @@ import { NetworkWatch } from "./network_watch.ts";
 import { clientOptions } from "./options.ts";
 import type { Role } from "./role.ts";
 import { askServers } from "./server_asking.ts";
+import { SleepWatch } from "./sleep_watch.ts";
 import { StateFile } from "./state_file.ts";
 import { ServerChoice } from "./server_choice.ts";
 import { type ResolvedServer, ServerList } from "./server_list.ts";
@@ -75,6 +76,7 @@ export class ClientRole implements Role {
   #data: DataIsolate | undefined;
   #fail: (cause: Error) => void = () => {};
   #watch: NetworkWatch | undefined;
+  #sleep: SleepWatch | undefined;
   #mapper: PortMapper | undefined;
   #mapping: Endpoint | undefined;
   #addresses: HostAddresses;
@@ -128,6 +130,7 @@ export class ClientRole implements Role {
     this.#fail = fail;
     this.#interface.died.catch(fail);
     this.#watch = new NetworkWatch(() => this.#networkChanged());
+    this.#sleep = new SleepWatch((milliseconds) => this.#slept(milliseconds));
     if (!this.#mustStandBy()) this.#serve();
     this.#mapPort();
   }
@@ -231,6 +234,7 @@ export class ClientRole implements Role {
     void this.end();
     this.#choosing.abort();
     this.#watch?.[Symbol.dispose]();
+    this.#sleep?.[Symbol.dispose]();
     this.#hooks[Symbol.dispose]();
     this.#closeSockets();
     this.#interface[Symbol.dispose]();
@@ -345,6 +349,14 @@ export class ClientRole implements Role {
     this.#discovery?.join(this.#addresses.ipv4);
     const running = this.#data?.machine;
     if (running?.role === "client") this.#data?.replace({ ...running, options: this.#options() });
+  }
+
+  /** The mapping is most likely gone, and perhaps this is another network. */
+  #slept(milliseconds: number): void {
+    log.info("Host or process slept: qualifying again", { seconds: Math.round(milliseconds / 1000) });
+    this.#networkChanged();
+    const running = this.#data?.machine;
+    if (!this.#standby && running?.role === "client" && running.server !== undefined) this.#data?.start(running.server);
   }
 
   /** Lets the machine qualify with the server that was chosen, or chooses one. */
