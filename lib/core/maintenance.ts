@@ -10,7 +10,8 @@
  *                                               N silent: lost                        ▼
  * ```
  *
- * The exchange stays open after an answer was overdue, so that a late one still shows the mapping.
+ * The exchange stays open after an answer was overdue, so that a late one still shows the mapping. After an answer the interval runs
+ * from its question on; behind a symmetric NAT nothing but an answer puts the next question off.
  */
 
 import type { Datagram } from "../wire/encapsulation.ts";
@@ -21,8 +22,14 @@ import type { Identity } from "./identity.ts";
 import { type Millis, type Random, uniform } from "./machine.ts";
 import type { Answer, Solicitor } from "./solicitor.ts";
 
-/** Least part of the refresh interval that a randomised one has (RFC 4380 5.2: 75 to 100 %). */
-const RANDOM_PART = 0.75;
+/**
+ * Parts of the refresh interval between which a randomised one lies (RFC 4380 5.2: 75 to 100 %). The last hundredth is left to lines that
+ * are now slower, now faster: a NAT that forgets after the whole interval must see the question before.
+ */
+const LEAST_PART = 0.75, MOST_PART = 0.99;
+
+/** Least part that is left after an answer, however long it took; ours. */
+const LEAST_PAUSE_PART = 0.5;
 
 /** The options that matter here. */
 export type MaintenanceOptions = Pick<ClientOptions, "maintenanceTimeout" | "solicitationAttempts">;
@@ -86,6 +93,8 @@ export class Maintenance {
   /** A packet of any kind came from the server's primary address, port 3544. */
   heard(now: Millis): void {
     this.#lastHeard = now;
+    // A symmetric NAT has a mapping for the server alone, and need not keep it for what only comes in (RFC 4787 4.3).
+    if (this.#identity.symmetric) return;
     // While asking, only the answer shows the mapping: the questions go on.
     if (this.#sent === 0 && this.#deadline !== Infinity) this.#deadline = now + this.#randomised();
   }
@@ -119,13 +128,15 @@ export class Maintenance {
     return same ? { kind: "same", answer } : { kind: "changed", answer, elapsed };
   }
 
+  /** The NAT's time runs since the question, not since its answer. */
   #wait(now: Millis): void {
     this.#sent = 0;
     this.#lastHeard = now;
-    this.#deadline = now + this.#randomised();
+    const soonest = now + LEAST_PAUSE_PART * this.refreshInterval;
+    this.#deadline = Math.max(soonest, this.#solicitor.primaryAskedAt + this.#randomised());
   }
 
   #randomised(): Millis {
-    return this.refreshInterval * (RANDOM_PART + (1 - RANDOM_PART) * uniform(this.#random));
+    return this.refreshInterval * (LEAST_PART + (MOST_PART - LEAST_PART) * uniform(this.#random));
   }
 }

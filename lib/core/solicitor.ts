@@ -79,6 +79,7 @@ export class Solicitor {
   readonly #subnets: readonly Ipv4Subnet[];
   #exchange: Exchange | undefined;
   #roundTrip: Millis | undefined;
+  #primaryAskedAt: Millis = -Infinity;
 
   /** @param credentials undefined: no secure qualification; nonces are checked all the same */
   constructor(
@@ -96,6 +97,11 @@ export class Solicitor {
   /** How long the last valid answer took; exact even where solicitations were repeated, because each has a nonce of its own. */
   get roundTrip(): Millis | undefined {
     return this.#roundTrip;
+  }
+
+  /** When the last solicitation left for a server's primary address: so long the NAT has kept the mapping for it. */
+  get primaryAskedAt(): Millis {
+    return this.#primaryAskedAt;
   }
 
   /** Begins an exchange with `target`, an address of the server whose primary address is `server`. Nonces before it are forgotten. */
@@ -119,6 +125,7 @@ export class Solicitor {
     exchange.nonces.push({ octets: nonce, sentAt: now });
     const length = this.#write(exchange, nonce, memory.bytes, memory.scratch);
     counters.count("rs_sent");
+    if (exchange.target === exchange.server) this.#primaryAskedAt = now;
     sink.sendUdp(this.#socket, memory.scratch, length, exchange.target, TEREDO_PORT);
   }
 

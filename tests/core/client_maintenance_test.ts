@@ -18,6 +18,7 @@ import {
   SECONDARY,
 } from "./client_fixture.ts";
 import { ip4, packet, SeededRandom } from "./harness.ts";
+import { behind } from "./traversal_fixture.ts";
 
 const OTHER_MAPPED = { address: ip4("192.0.2.77"), port: 1024 };
 
@@ -100,6 +101,28 @@ Deno.test("[MNT-05 ADR-17] an answer with the same mapping changes nothing and t
   assert.deepEqual(fixture.client.state, before);
   const wait = untilSolicitation(fixture);
   assert.ok(wait >= 22_500 && wait <= 30_000);
+});
+
+Deno.test("[MNT-02] the NAT's time runs from question to question, whatever the answers take, and ends before the interval does", () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const fixture = new Fixture({}, new SeededRandom(seed));
+    fixture.qualify();
+    fixture.pass(fixture.client.nextTimer() - fixture.now);
+    for (let round = 0; round < 3; round++) {
+      const asked = fixture.solicitation(), since = fixture.now;
+      fixture.now += 900;
+      fixture.advertise(asked);
+      fixture.pass(fixture.client.nextTimer() - fixture.now);
+      assert.ok(fixture.now - since >= 22_500 && fixture.now - since <= 29_700, `${fixture.now - since}`);
+    }
+  }
+});
+
+Deno.test("[MNT-01] behind a symmetric NAT what comes from the server does not keep the mapping: the next question is not put off", () => {
+  const fixture = behind("symmetric", {}, { refreshInterval: 30_000 });
+  fixture.pass(20_000);
+  fixture.receive(packet(B, A), FROM_PRIMARY);
+  assert.ok(untilSolicitation(fixture) <= 10_000);
 });
 
 Deno.test("[MNT-05 MNT-06 ADR-17] another mapping: the old address is lost, the new one has new flags, and peers are found anew", () => {
