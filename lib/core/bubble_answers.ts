@@ -16,7 +16,7 @@
 import type { Datagram } from "../wire/encapsulation.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
 import { addressAt, SOURCE_AT } from "../wire/ipv6.ts";
-import { isTeredo, mappedAddressAt, mappedPortAt } from "../wire/teredo_address.ts";
+import { isTeredo, mappedAddressAt, mappedPortAt, serverAt, TEREDO_PORT } from "../wire/teredo_address.ts";
 import type { Trailers } from "../wire/trailers.ts";
 import type { Bubbles } from "./bubbles.ts";
 import type { ClientOptions } from "./client_options.ts";
@@ -82,7 +82,8 @@ export class BubbleAnswers {
    * @returns why not, or undefined
    */
   answer(source: number, address: Ipv4, port: number, now: Millis): DropReason | undefined {
-    const { environment, bubbles, entries } = this.#parts;
+    const { environment, bubbles, entries, identity } = this.#parts;
+    if (identity.isOwnMapping(address, port)) return "loop";
     if (!this.#mayAnswer(address, port, now)) return "rate-limited";
     const destination = addressAt(environment.memory.bytes, source);
     bubbles.direct(destination, address, port);
@@ -114,7 +115,8 @@ export class BubbleAnswers {
     }
     const address = mappedAddressAt(bytes, source), port = mappedPortAt(bytes, source);
     if (identity.isOwnMapping(address, port)) return "loop";
-    const fault = targetFault(address, port, options.subnets);
+    const fault = targetFault(address, port, options.subnets) ??
+      targetFault(serverAt(bytes, source), TEREDO_PORT, options.subnets);
     if (fault !== undefined) return fault;
     const peer = entries.make(bytes, source, now);
     if (peer < 0) return this.answer(source, address, port, now);

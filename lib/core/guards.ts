@@ -8,9 +8,10 @@
  */
 
 import { readU16, readU32 } from "../wire/bytes.ts";
+import { findUpperLayer } from "../wire/extension_headers.ts";
 import { ICMPV6_REDIRECT, ICMPV6_ROUTER_SOLICITATION } from "../wire/icmpv6.ts";
 import type { Ipv4 } from "../wire/ipv4.ts";
-import { IPV6_HEADER_LENGTH, NEXT_HEADER_ICMPV6, nextHeader } from "../wire/ipv6.ts";
+import { IPV6_HEADER_LENGTH, NEXT_HEADER_ICMPV6, NEXT_HEADER_TCP, NEXT_HEADER_UDP, nextHeader } from "../wire/ipv6.ts";
 
 const SIX_TO_FOUR = 0x2002;
 const ISATAP = 0x00005efe;
@@ -23,9 +24,23 @@ export function embedsOwnIpv4(bytes: Uint8Array, at: number, own: readonly Ipv4[
   return (readU32(bytes, at + 8) & ISATAP_MASK) === ISATAP && own.includes(readU32(bytes, at + 12));
 }
 
-/** Whether the IPv6 packet at `at` is a router or neighbour message or a redirect, which never cross a router. */
+/**
+ * Whether the IPv6 packet at `at` is a router or neighbour message or a redirect, which never cross a router, behind whatever extension
+ * headers. Allocates nothing for TCP, UDP and ICMPv6 without such.
+ */
 export function isNeighborDiscovery(bytes: Uint8Array, at: number, length: number): boolean {
-  if (nextHeader(bytes, at) !== NEXT_HEADER_ICMPV6 || length <= IPV6_HEADER_LENGTH) return false;
-  const type = bytes[at + IPV6_HEADER_LENGTH];
+  switch (nextHeader(bytes, at)) {
+    case NEXT_HEADER_TCP:
+    case NEXT_HEADER_UDP:
+      return false;
+    case NEXT_HEADER_ICMPV6:
+      return length > IPV6_HEADER_LENGTH && isDiscoveryType(bytes[at + IPV6_HEADER_LENGTH]);
+  }
+  const upper = findUpperLayer(bytes, at, length);
+  return upper?.protocol === NEXT_HEADER_ICMPV6 && upper.length > 0 && isDiscoveryType(bytes[upper.at]);
+}
+
+/** Types 133 to 137 (RFC 4861 4). */
+function isDiscoveryType(type: number): boolean {
   return type >= ICMPV6_ROUTER_SOLICITATION && type <= ICMPV6_REDIRECT;
 }

@@ -12,7 +12,7 @@
 import { equalBytes } from "../wire/bytes.ts";
 import { isBubble } from "../wire/bubble.ts";
 import type { Datagram } from "../wire/encapsulation.ts";
-import { DISCOVERY_ADDRESS, inSubnet, type Ipv4 } from "../wire/ipv4.ts";
+import { DISCOVERY_ADDRESS, inSubnet, type Ipv4, isDirectedBroadcast, isUnicast } from "../wire/ipv4.ts";
 import { DESTINATION_AT, SOURCE_AT } from "../wire/ipv6.ts";
 import { ALL_NODES } from "../wire/ipv6_address.ts";
 import { isWellFormedTeredo, mappedAddressAt } from "../wire/teredo_address.ts";
@@ -99,6 +99,7 @@ export class LocalDiscovery {
     if (equalBytes(bytes, source, identity.address, 0, 16)) return "own-address";
     if (!isWellFormedTeredo(bytes, source)) return "bad-discovery";
     if (port === 0 || !options.subnets.some((subnet) => inSubnet(address, subnet))) return "bad-discovery";
+    if (!isUnicast(address) || isDirectedBroadcast(address, options.subnets)) return "bad-discovery";
     if (options.requireSameMappedAddress && mappedAddressAt(bytes, source) !== identity.mappedAddress) {
       return "bad-discovery";
     }

@@ -16,7 +16,7 @@
  * An indirect bubble of a peer that is not reached opens a conversation too, so that our bubbles are repeated as well.
  */
 
-import { writeU16, writeU32 } from "../wire/bytes.ts";
+import { readU32, writeU16, writeU32 } from "../wire/bytes.ts";
 import type { Endpoint, Ipv4 } from "../wire/ipv4.ts";
 import { addressAt, DESTINATION_AT, type Ipv6, SOURCE_AT } from "../wire/ipv6.ts";
 import { isTeredo } from "../wire/teredo_address.ts";
@@ -223,7 +223,7 @@ export class Negotiation {
 
   /**
    * A packet from a native node by way of `address`:`port`, which nothing says is a relay for it: it waits until a test has shown that.
-   * The {@link ENDPOINT_LENGTH} octets before it are overwritten.
+   * The {@link ENDPOINT_LENGTH} octets before it are used for a moment: a packet that came just before may lie there and wait for the host.
    */
   prove(at: number, length: number, address: Ipv4, port: number, now: Millis): void {
     const { bytes } = this.#environment.memory;
@@ -247,12 +247,13 @@ export class Negotiation {
       this.#sendTest(conversation, test, now);
     }
     if (conversation.stage.kind === "unreachable") return this.#count("unproven-peer");
-    writeU32(address, bytes, at - ENDPOINT_LENGTH);
-    writeU16(port, bytes, at - ENDPOINT_LENGTH + 4);
-    if (!conversation.inbound.push(bytes, at - ENDPOINT_LENGTH, ENDPOINT_LENGTH + length)) {
-      return this.#count("queue-full");
-    }
-    this.#environment.counters.count("packets_queued");
+    const head = at - ENDPOINT_LENGTH, first = readU32(bytes, head), second = readU32(bytes, head + 4);
+    writeU32(address, bytes, head);
+    writeU16(port, bytes, head + 4);
+    const queued = conversation.inbound.push(bytes, head, ENDPOINT_LENGTH + length);
+    writeU32(first, bytes, head);
+    writeU32(second, bytes, head + 4);
+    this.#count(queued ? "packets_queued" : "queue-full");
   }
 
   /** Whether the IPv6 packet of `length` octets at `at`, which came from `peer`, is the reply that its connectivity test waits for. */
@@ -511,7 +512,7 @@ export class Negotiation {
     return pathTo(peer, endpoint, this.#parts.options.subnets, discovered);
   }
 
-  #count(name: DropReason | "peers_unreachable"): void {
+  #count(name: DropReason | "peers_unreachable" | "packets_queued"): void {
     this.#environment.counters.count(name);
   }
 }

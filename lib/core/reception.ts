@@ -128,6 +128,8 @@ export class Reception {
       return this.#drop("bad-ipv6-source");
     }
     if (equalBytes(bytes, source, identity.address, 0, 16)) return this.#drop("own-address");
+    // Forged, or from another client of our NAT by way of it: nobody may lead us to send to ourselves.
+    if (identity.isOwnMapping(address, port)) return this.#drop("loop");
     const fromServer = address === identity.server && port === TEREDO_PORT && socket === Socket.service;
     if (fromServer) {
       this.#parts.maintenance.heard(now);
@@ -166,6 +168,7 @@ export class Reception {
     if (peer < 0 || !punching.answersChallenge(bytes, destination, table.key(peer))) {
       return this.#drop("not-own-destination");
     }
+    if (this.#identity.isOwnMapping(address, port)) return this.#drop("loop");
     const fault = targetFault(address, port, options.subnets);
     if (fault !== undefined) return this.#drop(fault);
     // Only a negotiation asks: later on it would be a copy that somebody kept.
