@@ -15,7 +15,7 @@ import type { Datagram } from "../wire/encapsulation.ts";
 import { DISCOVERY_ADDRESS, inSubnet, type Ipv4, isDirectedBroadcast, isUnicast } from "../wire/ipv4.ts";
 import { DESTINATION_AT, SOURCE_AT } from "../wire/ipv6.ts";
 import { ALL_NODES } from "../wire/ipv6_address.ts";
-import { isWellFormedTeredo, mappedAddressAt } from "../wire/teredo_address.ts";
+import { isWellFormedTeredo, mappedAddressAt, serverAt, TEREDO_PORT } from "../wire/teredo_address.ts";
 import type { BubbleAnswers } from "./bubble_answers.ts";
 import type { Bubbles } from "./bubbles.ts";
 import type { ClientOptions } from "./client_options.ts";
@@ -24,6 +24,7 @@ import type { Identity } from "./identity.ts";
 import type { LocalPeers } from "./local_peers.ts";
 import { type Environment, type Millis, uniform } from "./machine.ts";
 import type { PeerEntries } from "./peer_entries.ts";
+import { targetFault } from "./targets.ts";
 
 /** Discovery bubbles are sent at random distances in this range (RFC 4380 5.2.8). */
 const INTERVAL_MINIMUM: Millis = 200_000;
@@ -100,6 +101,7 @@ export class LocalDiscovery {
     if (!isWellFormedTeredo(bytes, source)) return "bad-discovery";
     if (port === 0 || !options.subnets.some((subnet) => inSubnet(address, subnet))) return "bad-discovery";
     if (!isUnicast(address) || isDirectedBroadcast(address, options.subnets)) return "bad-discovery";
+    if (targetFault(serverAt(bytes, source), TEREDO_PORT, options.subnets) !== undefined) return "bad-discovery";
     if (options.requireSameMappedAddress && mappedAddressAt(bytes, source) !== identity.mappedAddress) {
       return "bad-discovery";
     }

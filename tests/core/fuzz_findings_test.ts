@@ -56,3 +56,12 @@ Deno.test("a bubble from a client of a server that is no global address is not a
   assert.deepEqual(fixture.udp(), []);
   assert.equal(fixture.bench.count("not-global-ipv4"), 1);
 });
+
+Deno.test("a client on our link whose server is no global address is not learned: a test would go through it", () => {
+  const fixture = Fixture.qualified({ localDiscovery: true, requireSameMappedAddress: false });
+  const source = ip6("2001:0:c0a8:1ff:3c5a:dfff:3fff:fdf5");
+  fixture.drops("bad-discovery", () => {
+    const near = { address: ip4("192.168.1.11"), port: 4000 };
+    fixture.receive(packet(source, ip6("ff02::1")), near, { socket: 2, destination: DISCOVERY_ADDRESS });
+  });
+});
