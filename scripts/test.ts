@@ -68,6 +68,8 @@ export const ROOMS: readonly Room[] = [
       "--allow-env=MIREDO,NOTIFY_SOCKET,WATCHDOG_USEC,WATCHDOG_PID",
       "--allow-run",
       "--allow-sys=uid",
+      // Gateways that map ports are servers of the test here.
+      "--allow-net=127.0.0.1",
     ],
     except: [...PROC_TESTS, ...DAEMON_TESTS],
     limit: 3 * MINUTE,

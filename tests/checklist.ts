@@ -290,7 +290,6 @@ SLR-04 | C | must | an advertisement is not answered | RFC 6081 4.4
   },
   {
     title: "Port mapping of RFC 6081",
-    later: true,
     rows: `
 UPN-02 | C | MUST | a mapping left over from before is removed first | RFC 6081 5.3.3
 UPN-03 | C | MUST | the mapping is asked for with the parameters listed | RFC 6081 5.3.3

@@ -27,7 +27,7 @@ async function logged(work: (directory: string) => void): Promise<readonly LogRe
   return records;
 }
 
-Deno.test("what is written is read again, by the owner alone, and no draft is left", async () => {
+Deno.test("[UPN-12] what is written, the port among it that is mapped, is read again, by the owner alone, and no draft is left", async () => {
   const records = await logged((directory) => {
     const path = `${directory}/client.json`;
     Deno.writeTextFileSync(`${path}.new`, "left over");

@@ -23,6 +23,7 @@ import {
   actionText,
   CONFLICT_IN_MAPPING,
   type GatewayUrl,
+  isOwnMapping,
   type MappingService,
   mappingValues,
   ONLY_PERMANENT_LEASES,
@@ -128,7 +129,13 @@ async function mapByUpnp(
   return undefined;
 }
 
-async function leaseByUpnp(
+/**
+ * Has a port mapped by one service, in the order of RFC 6081 5.3.3: what an earlier run left goes, the mapping is made, the external address
+ * is asked for; a mapping without one is taken back.
+ * @param wanted external port
+ * @param tries how often another port, or another lifetime, is tried
+ */
+export async function leaseByUpnp(
   gateway: Gateway,
   service: MappingService,
   internal: Endpoint,
@@ -145,28 +152,34 @@ async function leaseByUpnp(
       ...actionText(service.type, action, values),
     });
   };
-  // A line that is down has no address: nothing to map to.
-  const address = parseExternalAddress((await act("GetExternalIPAddress", {}))?.body ?? "");
-  if (address === undefined) return undefined;
-  let port = wanted;
-  let lifetime = LIFETIME;
-  for (let i = 0; i < tries; i++) {
-    const answer = await act("AddPortMapping", mappingValues(internal, port, lifetime));
-    if (answer?.status === 200) {
-      return {
-        protocol: "upnp",
-        external: { address, port },
-        lifetime: lifetime === 0 ? Infinity : lifetime,
-        renew: () => leaseByUpnp(gateway, service, internal, port, 1 + Number(lifetime === 0)),
-        release: async () => void await act("DeletePortMapping", removalValues(port)),
-      };
+  const remove = async (port: number): Promise<void> => void await act("DeletePortMapping", removalValues(port));
+  const make = async (first: number, left: number): Promise<Lease | undefined> => {
+    let port = first, lifetime = LIFETIME;
+    for (let i = 0; i < left; i++) {
+      const answer = await act("AddPortMapping", mappingValues(internal, port, lifetime));
+      if (answer?.status === 200) {
+        // A line that is down has no address: nothing to map to.
+        const address = parseExternalAddress((await act("GetExternalIPAddress", {}))?.body ?? "");
+        if (address === undefined) return void await remove(port);
+        return {
+          protocol: "upnp",
+          external: { address, port },
+          lifetime: lifetime === 0 ? Infinity : lifetime,
+          renew: () => make(port, 1 + Number(lifetime === 0)),
+          release: () => remove(port),
+        };
+      }
+      const error = parseUpnpError(answer?.body ?? "");
+      if (error === ONLY_PERMANENT_LEASES && lifetime !== 0) lifetime = 0;
+      else if (error === CONFLICT_IN_MAPPING) port = randomPort();
+      else return undefined;
     }
-    const error = parseUpnpError(answer?.body ?? "");
-    if (error === ONLY_PERMANENT_LEASES && lifetime !== 0) lifetime = 0;
-    else if (error === CONFLICT_IN_MAPPING) port = randomPort();
-    else return undefined;
-  }
-  return undefined;
+    return undefined;
+  };
+  // Another host's mapping of that port is none of ours to remove.
+  const before = await act("GetSpecificPortMappingEntry", removalValues(wanted));
+  if (before?.status === 200 && isOwnMapping(before.body, internal)) await remove(wanted);
+  return await make(wanted, tries);
 }
 
 function randomPort(): number {

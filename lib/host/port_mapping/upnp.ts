@@ -33,7 +33,7 @@ export const CONFLICT_IN_MAPPING = 718;
 export const ONLY_PERMANENT_LEASES = 725;
 
 /** What a mapping is called in the gateway's own list. */
-const DESCRIPTION = "miredo";
+const DESCRIPTION = "TEREDO";
 
 /** The octets of a search. @param wait seconds within which devices answer */
 export function searchText(target: string, to: string, wait: number): string {
@@ -132,7 +132,7 @@ export function mappingValues(
   };
 }
 
-/** Arguments of DeletePortMapping. */
+/** Arguments of DeletePortMapping and GetSpecificPortMappingEntry. */
 export function removalValues(externalPort: number): Readonly<Record<string, string | number>> {
   return { NewRemoteHost: "", NewExternalPort: externalPort, NewProtocol: "UDP" };
 }
@@ -141,6 +141,13 @@ export function removalValues(externalPort: number): Readonly<Record<string, str
 export function parseExternalAddress(xml: string): Ipv4 | undefined {
   const address = parseIpv4(element(xml, "NewExternalIPAddress") ?? "");
   return address !== undefined && isUnicast(address) ? address : undefined;
+}
+
+/** Whether the answer to GetSpecificPortMappingEntry is a mapping that this program made for the same port of this host. */
+export function isOwnMapping(xml: string, internal: Endpoint): boolean {
+  return element(xml, "NewPortMappingDescription") === DESCRIPTION &&
+    parseIpv4(element(xml, "NewInternalClient") ?? "") === internal.address &&
+    element(xml, "NewInternalPort") === String(internal.port);
 }
 
 /** The number of a UPnP error in an answer; 0 when there is none. */

@@ -63,7 +63,7 @@ class Router {
 const MAP_AT_HOME = "map 40123 at c0a84d01";
 const LONG = 1_000_000;
 
-Deno.test("a mapping is told once, renewed again and again, and removed at the end", async () => {
+Deno.test("[UPN-11] a mapping is told once, renewed again and again, and removed at the end", async () => {
   const router = new Router();
   const mapper = router.start();
   await router.sees("renew", 3);
@@ -104,7 +104,7 @@ Deno.test("a change of the network matters where the gateway is another: that on
   await mapper.end();
 });
 
-Deno.test("without a gateway, or with a socket bound to another address, nobody is asked", async () => {
+Deno.test("[UPN-04] without a gateway, or with a socket bound to another address, nobody is asked", async () => {
   const router = new Router();
   const bound = router.start({ retry: LONG }, { address: 0x7f000001, port: 40123 });
   router.gateway = undefined;

@@ -67,7 +67,7 @@ Deno.test("the services of a description that map ports are found, the newest fi
   assert.deepEqual(gatewayUrl("http://192.168.77.1/", GATEWAY), { port: 80, target: "/" });
 });
 
-Deno.test("AddPortMapping names port, client and lease in the order of WANIPConnection:1 2.4.16", () => {
+Deno.test("[UPN-03] AddPortMapping names port, client and lease in the order of WANIPConnection:1 2.4.16", () => {
   const type = "urn:schemas-upnp-org:service:WANIPConnection:1";
   const { headers, body } = actionText(
     type,
@@ -79,7 +79,7 @@ Deno.test("AddPortMapping names port, client and lease in the order of WANIPConn
     /<u:AddPortMapping [^>]*>(.*)<\/u:AddPortMapping>/.exec(body)?.[1],
     "<NewRemoteHost></NewRemoteHost><NewExternalPort>40124</NewExternalPort><NewProtocol>UDP</NewProtocol>" +
       "<NewInternalPort>40123</NewInternalPort><NewInternalClient>192.168.77.2</NewInternalClient>" +
-      "<NewEnabled>1</NewEnabled><NewPortMappingDescription>miredo</NewPortMappingDescription>" +
+      "<NewEnabled>1</NewEnabled><NewPortMappingDescription>TEREDO</NewPortMappingDescription>" +
       "<NewLeaseDuration>60</NewLeaseDuration>",
   );
 });
