@@ -21,7 +21,7 @@ import type { Datagram } from "../wire/encapsulation.ts";
 import type { Endpoint, Ipv4 } from "../wire/ipv4.ts";
 import type { Ipv6 } from "../wire/ipv6.ts";
 import { equalIpv6 } from "../wire/ipv6_address.ts";
-import { TEREDO_PORT } from "../wire/teredo_address.ts";
+import { isTeredo, TEREDO_PORT } from "../wire/teredo_address.ts";
 import { BubbleAnswers } from "./bubble_answers.ts";
 import { Bubbles } from "./bubbles.ts";
 import type { ClientOptions, ClientState, ServerAddresses } from "./client_options.ts";
@@ -44,6 +44,7 @@ import { Qualification, type QualificationResult } from "./qualification.ts";
 import { RandomPorts } from "./random_ports.ts";
 import { Reception } from "./reception.ts";
 import { RelayPaths } from "./relay_paths.ts";
+import { pathTo, type PeerPath } from "./release.ts";
 import { Solicitor } from "./solicitor.ts";
 import { Transmission } from "./transmission.ts";
 import { Traversals } from "./traversal.ts";
@@ -205,9 +206,13 @@ export class Client implements Machine {
     return this.#entries.table;
   }
 
-  /** Whether a Teredo peer of the list is reached over a relay. */
-  isRelayed(peer: number): boolean {
-    return this.#traversals.find(peer)?.viaRelay === true;
+  /** The way by which a peer of the list is reached; that of one with no mapping yet is still to be found: directly, if at all. */
+  pathOf(peer: number, now: Millis): PeerPath {
+    const { table } = this.#entries;
+    const key = table.key(peer), endpoint = { address: table.address(peer), port: table.port(peer) };
+    if (this.#traversals.find(peer)?.viaRelay === true) return "relay";
+    if (endpoint.port === 0) return isTeredo(key, 0) ? "direct" : "relay";
+    return pathTo(key, endpoint, this.#options.subnets, this.#localPeers.find(key, 0, now) !== undefined);
   }
 
   /** How long the server's last answer took; undefined when there was none. */

@@ -9,6 +9,9 @@ import type { HolePunching } from "./hole_punching.ts";
 import { type Environment, type Millis, Socket } from "./machine.ts";
 import type { PeerTable } from "./peers.ts";
 
+/** What the way to a peer is called. */
+export type PeerPath = "direct" | "local" | "relay";
+
 /** Sends what this host had for the peer, and hands it what the peer had sent, both in order. */
 export function releaseQueues(
   conversation: Conversation,
@@ -48,7 +51,7 @@ export function pathTo(
   endpoint: Endpoint,
   subnets: readonly Ipv4Subnet[],
   discovered: boolean,
-): "direct" | "local" | "relay" {
+): PeerPath {
   const { address, port } = endpoint;
   if (!isTeredo(peer, 0)) return "relay";
   if (mappedAddressAt(peer, 0) === address && mappedPortAt(peer, 0) === port) return "direct";

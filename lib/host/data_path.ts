@@ -110,7 +110,7 @@ export class DataPath implements Sink {
     this.#outbox = new Outbox(arena, this.#counters, this.offloads.udpSegmentation);
     this.#udp = new UdpPort(arena, this.#counters);
     this.#tun = tun < 0 ? undefined : new TunPort(arena, tun, this.offloads.tun, this.#outbox, this.#counters);
-    this.#prober = new Prober(arena, this.#counters, setup.machine.role, tell);
+    this.#prober = new Prober(arena, this.#counters, tell);
     this.#rawSender = rawIpv6 < 0 ? undefined : new RawIpv6Sender(native, arena.reserve(RAW_CONTROL_LENGTH));
     for (const descriptor of this.#shared.leftOpen()) {
       close(descriptor);

@@ -5,7 +5,7 @@ import type { Machine, Millis } from "../core/machine.ts";
 import type { PeerTable } from "../core/peers.ts";
 import { Relay } from "../core/relay.ts";
 import { readU32 } from "../wire/bytes.ts";
-import { PEER_RELAYED } from "./peer_view.ts";
+import { PEER_PATHS } from "./peer_view.ts";
 import { type MachineView, PEER_NEGOTIATING, PEER_TRUSTED, PEER_WORDS, type SharedState } from "./messages.ts";
 
 /** Most peers of one piece, and most records looked at for them: about 0.1 ms. */
@@ -67,7 +67,7 @@ function piece(
     table.keyInto(peer, key, 0);
     for (let word = 0; word < 4; word++) list[length + word] = readU32(key, 4 * word);
     const flags = (table.trusted(peer) ? PEER_TRUSTED : 0) | (table.pinned(peer) ? PEER_NEGOTIATING : 0) |
-      (client?.isRelayed(peer) === true ? PEER_RELAYED : 0);
+      PEER_PATHS[client?.pathOf(peer, now) ?? "direct"];
     list[length + 4] = table.address(peer);
     list[length + 5] = table.port(peer) << 16 | flags;
     list[length + 6] = age(now, table.lastReception(peer));

@@ -152,12 +152,11 @@ export class Monitor implements Disposable {
 
   /** The list of peers, in pieces. */
   async *peers(): AsyncGenerator<readonly PeerStatus[]> {
-    const { role } = this.#config;
-    if (role === "server") return;
+    if (this.#config.role === "server") return;
     for (let from = 0;;) {
       const view = await this.#data.look(from);
       if (view === undefined) return;
-      if (view.list.length > 0) yield peersOf(view.list, role);
+      if (view.list.length > 0) yield peersOf(view.list);
       if (view.next === 0) return;
       from = view.next;
     }

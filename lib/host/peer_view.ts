@@ -3,16 +3,15 @@
 import type { PeerPath, PeerState, PeerStatus } from "../control/status.ts";
 import { PEER_VALIDITY } from "../core/peers.ts";
 import { writeU32 } from "../wire/bytes.ts";
-import { formatEndpoint, type Ipv4, isGlobalUnicast } from "../wire/ipv4.ts";
+import { formatEndpoint } from "../wire/ipv4.ts";
 import { formatIpv6 } from "../wire/ipv6_address.ts";
-import { isTeredo, mappedAddressAt } from "../wire/teredo_address.ts";
 import { PEER_NEGOTIATING, PEER_TRUSTED, PEER_WORDS } from "./messages.ts";
 
-/** Flag beside those of `messages.ts`: a Teredo peer that is reached over a relay. */
-export const PEER_RELAYED = 4;
+/** Flags beside those of `messages.ts`: how the peer is reached. */
+export const PEER_PATHS = { direct: 0, relay: 4, local: 8 } as const satisfies Record<PeerPath, number>;
 
 /** The peers of a piece of list. */
-export function peersOf(list: Uint32Array, role: "client" | "relay"): PeerStatus[] {
+export function peersOf(list: Uint32Array): PeerStatus[] {
   const peers: PeerStatus[] = [];
   for (let at = 0; at + PEER_WORDS <= list.length; at += PEER_WORDS) {
     const key = new Uint8Array(16);
@@ -22,7 +21,7 @@ export function peersOf(list: Uint32Array, role: "client" | "relay"): PeerStatus
     peers.push({
       address: formatIpv6(key),
       endpoint: endpoint.port === 0 ? null : formatEndpoint(endpoint),
-      path: role === "relay" ? "direct" : pathTo(key, endpoint.address, (list[at + 5] & PEER_RELAYED) !== 0),
+      path: pathOf(list[at + 5]),
       state: stateOf(list[at + 5], heard),
       last_heard_seconds: heard / 1000,
       last_sent_seconds: sent / 1000,
@@ -37,9 +36,7 @@ function stateOf(flags: number, heard: number): PeerState {
   return (flags & PEER_TRUSTED) !== 0 ? "idle" : "silent";
 }
 
-/** How a client reaches the peer of that Teredo or native address at that IPv4 address. */
-export function pathTo(key: Uint8Array, address: Ipv4, relayed: boolean = false): PeerPath {
-  if (relayed || !isTeredo(key, 0)) return "relay";
-  // A NAT may answer from another address than the one it was asked about, but never from a private one.
-  return address === 0 || mappedAddressAt(key, 0) === address || isGlobalUnicast(address) ? "direct" : "local";
+function pathOf(flags: number): PeerPath {
+  if ((flags & PEER_PATHS.relay) !== 0) return "relay";
+  return (flags & PEER_PATHS.local) !== 0 ? "local" : "direct";
 }

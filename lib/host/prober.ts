@@ -12,6 +12,7 @@
  * packet while nobody pings.
  */
 
+import { Client } from "../core/client.ts";
 import { COUNTER_COUNT, counterIndex, type Counters, DROP_REASONS } from "../core/counters.ts";
 import type { MachineEvent } from "../core/events.ts";
 import { HEADROOM, type Machine, type Millis } from "../core/machine.ts";
@@ -30,7 +31,6 @@ import { DESTINATION_AT, hopLimit, type Ipv6, IPV6_HEADER_LENGTH, isIpv6Packet, 
 import { equalIpv6 } from "../wire/ipv6_address.ts";
 import { isTeredo, serverAt, TEREDO_PORT } from "../wire/teredo_address.ts";
 import type { Arena } from "./arena.ts";
-import { pathTo } from "./peer_view.ts";
 import type { PeerPath } from "../control/status.ts";
 
 /** Octets of data in an echo request, as ping(8) has them. */
@@ -78,6 +78,7 @@ type Happening = ProbeStep extends infer Step ? Step extends ProbeStep ? Omit<St
 interface Running extends Probe {
   readonly startedAt: Millis;
   sentAt: Millis | undefined;
+  readonly machine: Machine;
 }
 
 /** Probes under way in one data isolate. */
@@ -86,7 +87,6 @@ export class Prober {
   active = false;
   readonly #arena: Arena;
   readonly #counters: Counters;
-  readonly #role: "client" | "relay" | "server";
   readonly #tell: (id: number, step: ProbeStep) => void;
   readonly #packetAt: number;
   readonly #running: Map<number, Running> = new Map();
@@ -94,12 +94,10 @@ export class Prober {
   constructor(
     arena: Arena,
     counters: Counters,
-    role: "client" | "relay" | "server",
     tell: (id: number, step: ProbeStep) => void,
   ) {
     this.#arena = arena;
     this.#counters = counters;
-    this.#role = role;
     this.#tell = tell;
     this.#packetAt = arena.reserve(HEADROOM + PACKET_LENGTH) + HEADROOM;
   }
@@ -107,7 +105,7 @@ export class Prober {
   /** Sends an echo request through the machine. A probe of the same id ends. */
   begin(probe: Probe, machine: Machine): void {
     const now = performance.now();
-    this.#running.set(probe.id, { ...probe, startedAt: now, sentAt: undefined });
+    this.#running.set(probe.id, { ...probe, startedAt: now, sentAt: undefined, machine });
     this.active = true;
     const length = writeEcho(
       {
@@ -206,11 +204,18 @@ export class Prober {
     const probe = this.#running.get(id);
     if (probe === undefined) return;
     probe.sentAt = performance.now();
-    this.#say(id, { kind: "sent", to, path: this.#role === "relay" ? "direct" : pathTo(probe.peer, to.address) });
+    this.#say(id, { kind: "sent", to, path: pathOf(probe.machine, probe.peer, probe.sentAt) });
   }
 
   #say(id: number, happening: Happening): void {
     const probe = this.#running.get(id);
     if (probe !== undefined) this.#tell(id, { elapsed: performance.now() - probe.startedAt, ...happening });
   }
+}
+
+/** The way by which the machine just sent to a peer. */
+function pathOf(machine: Machine, address: Ipv6, now: Millis): PeerPath {
+  if (!(machine instanceof Client)) return "direct";
+  const peer = machine.table.find(address, 0);
+  return peer < 0 ? "direct" : machine.pathOf(peer, now);
 }

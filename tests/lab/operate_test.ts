@@ -5,6 +5,7 @@ import { until } from "./child.ts";
 import type { LabHost } from "./lab.ts";
 import {
   type Daemon,
+  firstAnswer,
   launchClient,
   miredoCommand,
   startClient,
@@ -116,6 +117,25 @@ labTest("status, ping and metrics tell how two clients and the IPv6 Internet are
   // The server goes away: the client notices, says what is wrong, and what waits for it gives up with 3.
   await terminate(server);
   assert.equal((await ask(world.server, "status")).code, 3);
+});
+
+labTest("status and ping show a client that is met at the relay as such", async () => {
+  await using sockets = new Sockets();
+  await using world = await LabWorld.open();
+  await Promise.all([startServer(world.server, [SERVER]), startRelay(world.relay)]);
+  const homes = [await world.home("alice", "symmetric"), await world.home("bob", "symmetric")];
+  const probe = ["--set", `client.relay_probe="${WEB}"`];
+  const [alice, bob] = await Promise.all(
+    homes.map(({ host }) => startClient(host, [SERVER], { args: [...sockets.set(host.name).args, ...probe] })),
+  );
+  const ask = (command: string, ...args: readonly string[]): Promise<Outcome> =>
+    miredo(alice.host, command, ...args, "--socket", sockets.of("alice"));
+  assert.notEqual((await firstAnswer(alice.host, bob.address, 15_000)).ms, undefined);
+  const { stdout } = await ask("ping", bob.address, "-n", "1");
+  assert.match(stdout, /echo request sent through relay 192\.0\.2\.9:/);
+  const { peers } = JSON.parse((await ask("status", "--json", "--peers")).stdout);
+  const shown = peers.list.find(({ address }: { address: string }) => address === bob.address);
+  assert.deepEqual([shown?.path, shown?.state], ["relay", "open"]);
 });
 
 labTest("a client without a server says so, and wait gives up", async () => {
