@@ -341,6 +341,7 @@ export class Reception {
         this.#drop("spoofed-source");
         return false;
       case "restart":
+        this.#drop("unproven-peer");
         negotiation.restart(peer, now);
         return false;
     }

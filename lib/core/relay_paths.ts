@@ -50,7 +50,7 @@ export class RelayPaths {
   readonly #perSource: SourceLimiter;
   readonly #total = new TokenBucket(ANSWERS_TOTAL, ANSWERS_TOTAL);
   /** Requests that came before a relay was found. */
-  #waiting: readonly { readonly request: Echo; readonly since: Millis }[] = [];
+  #waiting: { readonly request: Echo; readonly since: Millis }[] = [];
   /** The last one is the newest. */
   #relays: readonly { readonly endpoint: Endpoint; readonly heard: Millis }[] = [];
 
@@ -73,10 +73,16 @@ export class RelayPaths {
     if (!this.#options.relayPaths) return;
     const others = this.#relays.filter(({ endpoint }) => endpoint.address !== address || endpoint.port !== port);
     this.#relays = [...others, { endpoint: { address, port }, heard: now }].slice(-MOST_RELAYS);
+    const { counters } = this.#environment;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { request, since } of waiting) {
-      if (now - since < WAITING_LIFETIME) this.#reply(request, { address, port });
+      if (now - since >= WAITING_LIFETIME) {
+        counters.count("expired-in-queue");
+        continue;
+      }
+      counters.count("packets_flushed");
+      this.#reply(request, { address, port });
     }
   }
 
@@ -106,8 +112,18 @@ export class RelayPaths {
     const relay = reached ?? this.#current(now);
     if (relay !== undefined) this.#reply(request, relay);
     else if (this.#options.relayProbe === undefined) return "unproven-peer";
-    else this.#waiting = [...this.#waiting, { request, since: now }].slice(-MOST_WAITING);
+    else this.#wait(request, now);
     return undefined;
+  }
+
+  /** Keeps a request until a relay is found; the oldest gives way. */
+  #wait(request: Echo, now: Millis): void {
+    const { counters } = this.#environment;
+    counters.count("packets_queued");
+    this.#waiting.push({ request, since: now });
+    if (this.#waiting.length <= MOST_WAITING) return;
+    this.#waiting.shift();
+    counters.count("queue-full");
   }
 
   /** Forgets the relays that were found: the own address is another. */

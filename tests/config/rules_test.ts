@@ -151,7 +151,7 @@ Deno.test("all problems are told at once, in the order of the text", () => {
     "[lgo]",
   ].join("\n");
   assert.deepEqual(problems("client", text), [
-    "FILE:1:1: stray: unknown key, allowed here: client, nat, interface, bind, security, hooks, limits, log, status, metrics",
+    "FILE:1:1: stray: unknown key, allowed here: client, nat, interface, bind, security, hooks, limits, log, status, state, metrics",
     'FILE:3:1: client.sevrers: unknown key, did you mean "servers"?',
     'FILE:4:12: client.servers: "10.0.0.1" is a private address (10.0.0.0/8), allowed: a host name or a global unicast IPv4 address',
     "FILE:4:24: client.servers: 5 is a number, allowed: a host name or a global unicast IPv4 address",

@@ -134,6 +134,22 @@ Deno.test("else the node to probe is asked, and the request is answered when tha
   assert.deepEqual(answer.bytes.slice(44), request(3).slice(44));
 });
 
+Deno.test("requests that wait for a relay are counted, and not answered when it is found too late", () => {
+  const fixture = behind("plain", { ...PATHS, relayProbe: NATIVE });
+  for (let i = 0; i < 3; i++) fixture.receive(withOrigin(B_MAPPED, request(i)), FROM_PRIMARY);
+  const [probe] = fixture.udp();
+  fixture.pass(2_000);
+  fixture.receive(withOrigin(B_MAPPED, request(3)), FROM_PRIMARY);
+  fixture.udp();
+  fixture.receive(echoReply(probe.bytes), RELAY);
+  const { bench } = fixture;
+  assert.deepEqual(
+    (["packets_queued", "expired-in-queue", "packets_flushed"] as const).map((name) => bench.count(name)),
+    [4, 3, 1],
+  );
+  assert.equal(fixture.udp().length, 1);
+});
+
 Deno.test("a peer that is reached over a relay is answered over that one", () => {
   const fixture = met(OTHER_RELAY);
   fixture.receive(withOrigin(B_MAPPED, request()), FROM_PRIMARY);
