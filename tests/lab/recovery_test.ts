@@ -14,6 +14,9 @@ const OTHER_SERVER = "203.0.113.33";
 /** Maintenance as often as the configuration allows, so that a silent server is noticed soon. */
 const OFTEN = ["--set", "client.refresh_interval=5"];
 
+/** Longest wait until that silence is noticed, milliseconds: 5 s to the question, 4 s for each of its three repeats, and time to run. */
+const NOTICED = 30_000;
+
 /** The server that a host's Teredo address names; undefined while it has none. */
 function serverOf(host: LabHost): number | undefined {
   const address = host.globalIpv6(TEREDO);
@@ -29,7 +32,7 @@ labTest("a client whose server is gone goes to the next, and one that starts the
   const alice = await startClient(host, servers, { args: OFTEN });
   assert.equal(serverOf(host), parseIpv4(SERVER));
   await terminate(server);
-  await alice.child.line(/Lost qualification/);
+  await alice.child.line(/Lost qualification/, NOTICED);
   await until("an address of the other server", () => serverOf(host) === parseIpv4(OTHER_SERVER) ? true : undefined);
   const { host: late } = await world.home("bob");
   await startClient(late, servers);
@@ -42,7 +45,7 @@ labTest("a client takes up the service of a server that was restarted, with the 
   const { host } = await world.home("alice");
   const alice = await startClient(host, [SERVER], { args: OFTEN });
   await terminate(server);
-  await alice.child.line(/Lost qualification/);
+  await alice.child.line(/Lost qualification/, NOTICED);
   assert.equal(host.globalIpv6(TEREDO), undefined);
   await startServer(world.server, [SERVER]);
   await until("the old address", () => host.globalIpv6(TEREDO) === alice.address ? true : undefined);
