@@ -67,6 +67,8 @@ Deno.test({
         const { code } = await child.ended();
         if (code !== 0) return undefined;
         const output = child.lines.filter(({ stream }) => stream === "stdout").map(({ text }) => text).join("");
+        // Until it is ready it says so in plain words.
+        if (!output.startsWith("{")) return undefined;
         return JSON.parse(output).data.result[0]?.value[1];
       };
       const ask = (expression: string): Promise<string> => until(`an answer to ${expression}`, () => query(expression));
