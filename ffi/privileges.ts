@@ -1,6 +1,6 @@
 /**
  * Giving up privileges for good, in every thread (credentials(7), capabilities(7)): the single steps. Their order is the business of
- * lib/host/confinement.ts.
+ * lib/host/confinement/confinement.ts.
  *
  * ```
  *   chroot            the process                      CAP_SYS_CHROOT

@@ -1,5 +1,5 @@
 /**
- * Assembles lib/host/checksum.wat to lib/host/checksum_module.ts, which is committed: who runs or compiles the program needs no assembler.
+ * Assembles lib/host/data/checksum.wat to lib/host/data/checksum_module.ts, which is committed: who runs or compiles the program needs no assembler.
  *
  * ```
  *   deno task assemble            write the module
@@ -9,8 +9,8 @@
 
 import wabt from "wabt";
 
-const SOURCE = new URL("../lib/host/checksum.wat", import.meta.url);
-const TARGET = new URL("../lib/host/checksum_module.ts", import.meta.url);
+const SOURCE = new URL("../lib/host/data/checksum.wat", import.meta.url);
+const TARGET = new URL("../lib/host/data/checksum_module.ts", import.meta.url);
 
 /** Octets in a line of the module: 120 columns hold them. */
 const OCTETS_PER_LINE = 19;
@@ -59,7 +59,9 @@ if (import.meta.main) {
   const text = await expected();
   if (!Deno.args.includes("--check")) await Deno.writeTextFile(TARGET, text);
   else if (await committed() !== text) {
-    console.error("lib/host/checksum_module.ts is not what lib/host/checksum.wat gives: run deno task assemble");
+    console.error(
+      "lib/host/data/checksum_module.ts is not what lib/host/data/checksum.wat gives: run deno task assemble",
+    );
     Deno.exit(1);
   }
 }

@@ -12,12 +12,12 @@
  */
 
 import { Daemons, type Maker } from "./bench/daemons.ts";
-import { type Group, GROUPS, isGroup, MEASURES } from "./bench/catalogue.ts";
+import { type Group, GROUPS, isGroup, MEASURES, type Size } from "./bench/catalogue.ts";
 import { attempt, haltCommands, which } from "./bench/command.ts";
 import { garbage } from "./bench/garbage.ts";
 import { Network, removeLeftovers } from "./bench/network.ts";
 import { Program } from "./bench/process.ts";
-import { peers, peerTable, type Size } from "./bench/peer_load.ts";
+import { peers, peerTable } from "./bench/peer_load.ts";
 import { Progress } from "./bench/progress.ts";
 import { Results, type Subject } from "./bench/results.ts";
 import { serverLoad } from "./bench/server_load.ts";

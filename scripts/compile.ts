@@ -2,10 +2,10 @@
  * Makes `dist/miredo`, one executable with everything inside.
  *
  * ```
- *   main.ts ───────────────────▶ deno bundle ─▶ main.js ──────────┐
- *   lib/host/data_worker.ts ───▶ deno bundle ─▶ data_worker.js ──▶ deno compile ─▶ dist/miredo
- *   lib/host/interface_worker.ts ▶ deno bundle ─▶ interface_worker.js ┘
- *                                                  runtime (denort) ┘
+ *   main.ts ────────────────────────────▶ deno bundle ─▶ main.js ─────────────┐
+ *   lib/host/threads/data_worker.ts ────▶ deno bundle ─▶ data_worker.js ──────▶ deno compile ─▶ dist/miredo
+ *   lib/host/threads/interface_worker.ts ▶ deno bundle ─▶ interface_worker.js ─┤
+ *                                                           runtime (denort) ──┘
  * ```
  *
  * The runtime comes from Deno's release host, for the Deno that runs this script. Where that host is out of reach, an older Deno and its
@@ -34,7 +34,7 @@ export const PERMISSIONS: readonly string[] = [
 const MAIN = "main.ts";
 /** Entries of threads, without `.ts`: each is a bundle of its own, beside the main one. */
 export const WORKERS = ["data_worker", "interface_worker"] as const;
-const WORKER_DIRECTORY = "lib/host";
+const WORKER_DIRECTORY = "lib/host/threads";
 
 /** When the bundles were written, as the executable tells it: always the same, so that the same sources make the same bytes. */
 const FILE_TIME = new Date("2000-01-01T00:00:00Z");

@@ -8,7 +8,7 @@ import { path } from "@optique/run/valueparser";
 import { loadConfig, roleOfFile } from "../../config/mod.ts";
 import { isStatus } from "../control/status_text.ts";
 import type { Status } from "../control/status.ts";
-import { ControlClient, NotRunning } from "../host/control_client.ts";
+import { ControlClient, NotRunning } from "../host/control/control_client.ts";
 
 /** Where daemons put their sockets unless told otherwise. */
 const SOCKET_DIRECTORY = "/run/miredo";

@@ -3,7 +3,7 @@
 import { merge, object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { command, constant } from "@optique/core/primitives";
-import { NotRunning } from "../host/control_client.ts";
+import { NotRunning } from "../host/control/control_client.ts";
 import { connectOne, type DaemonArguments, daemonOptions } from "./daemons.ts";
 import { ExitCode } from "./exit_code.ts";
 import { answer, say } from "./output.ts";

@@ -33,7 +33,7 @@ export async function runMireCommand(args: { readonly bind: string | undefined }
     say(`miredo: Cannot use --bind ${JSON.stringify(args.bind)}, allowed: an IPv4 address of this host`);
     return ExitCode.usage;
   }
-  const { runMire } = await import("../host/mire.ts");
+  const { runMire } = await import("../host/tools/mire.ts");
   const answered = await runMire(address, ({ global }) => {
     for (const own of global) answer(`${formatIpv6(mireAddress(own))}\n`);
     const where = global.length === 0

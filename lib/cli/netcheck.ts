@@ -8,7 +8,7 @@ import { string } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
 import { type ClientConfig, ConfigError, defaultFile, loadConfig } from "../../config/mod.ts";
 import { painter } from "../control/status_text.ts";
-import type { NetcheckRequest } from "../host/netcheck.ts";
+import type { NetcheckRequest } from "../host/tools/netcheck.ts";
 import { parseIpv4 } from "../wire/ipv4.ts";
 import { ExitCode } from "./exit_code.ts";
 import { netcheckJson, netcheckText, verdictOf } from "./netcheck_text.ts";
@@ -66,7 +66,7 @@ export async function runNetcheck(args: NetcheckArguments): Promise<number> {
     say(`miredo: ${request}`);
     return ExitCode.usage;
   }
-  const { checkNetwork } = await import("../host/netcheck.ts");
+  const { checkNetwork } = await import("../host/tools/netcheck.ts");
   using progress = new Progress();
   const result = await checkNetwork(request, (stage) => progress.show(STAGES[stage]));
   progress.clear();

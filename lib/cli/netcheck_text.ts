@@ -19,10 +19,10 @@ import {
   sameEndpoint,
   type Verdict,
   type YesNo,
-} from "../core/netcheck_report.ts";
+} from "../core/netcheck/netcheck_report.ts";
 import { milliseconds } from "../control/words.ts";
 import type { Paint } from "../control/status_text.ts";
-import type { NetcheckResult } from "../host/netcheck.ts";
+import type { NetcheckResult } from "../host/tools/netcheck.ts";
 import { type Endpoint, formatEndpoint, formatIpv4 } from "../wire/ipv4.ts";
 import { TEREDO_PORT } from "../wire/teredo_address.ts";
 

@@ -7,7 +7,7 @@ import { argument, command, constant, option } from "@optique/core/primitives";
 import { integer } from "@optique/core/valueparser";
 import { recordOf } from "../control/protocol.ts";
 import { milliseconds } from "../control/words.ts";
-import { NotRunning } from "../host/control_client.ts";
+import { NotRunning } from "../host/control/control_client.ts";
 import type { Ipv6 } from "../wire/ipv6.ts";
 import { formatIpv6 } from "../wire/ipv6_address.ts";
 import { ipv6Argument } from "./address.ts";

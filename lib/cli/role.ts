@@ -25,7 +25,7 @@ export async function runRole(role: Role, options: LoadOptions): Promise<number>
   log.info("Starting", { version: VERSION, role, config: config.file ?? "none" });
   try {
     // Loaded here and not at the top, so that commands without a daemon need none of its permissions.
-    const { runDaemon } = await import("../host/daemon.ts");
+    const { runDaemon } = await import("../host/roles/daemon.ts");
     return await runDaemon({ config, reload: load, version: VERSION });
   } catch (error) {
     const words = error instanceof Error ? error.message : String(error);

@@ -1,6 +1,6 @@
 /** The very start of the program: a role's threads first, then the command line, which loads while they do. */
 
-import { startThread } from "../host/role_threads.ts";
+import { startThread } from "../host/threads/role_threads.ts";
 
 /** With one of these, a role only says something about itself. */
 const QUESTIONS: readonly string[] = ["-h", "--help"];

@@ -6,7 +6,7 @@ import { optional } from "@optique/core/modifiers";
 import { command, constant, option } from "@optique/core/primitives";
 import type { PeerStatus, Status } from "../control/status.ts";
 import { isStatus, painter, statusText } from "../control/status_text.ts";
-import { type ControlClient, NotRunning } from "../host/control_client.ts";
+import { type ControlClient, NotRunning } from "../host/control/control_client.ts";
 import { connectAll, type DaemonArguments, daemonOptions } from "./daemons.ts";
 import { ExitCode } from "./exit_code.ts";
 import { answer, say } from "./output.ts";

@@ -6,7 +6,7 @@ import { withDefault } from "@optique/core/modifiers";
 import { command, constant, option } from "@optique/core/primitives";
 import type { DaemonState, Status } from "../control/status.ts";
 import { duration } from "../control/words.ts";
-import { NotRunning } from "../host/control_client.ts";
+import { NotRunning } from "../host/control/control_client.ts";
 import { askStatus, connectAll, type DaemonArguments, daemonOptions } from "./daemons.ts";
 import { durationValue } from "./duration.ts";
 import { ExitCode } from "./exit_code.ts";

@@ -5,7 +5,7 @@
 import { factsText, headline, healthText, painter, row } from "../control/status_text.ts";
 import type { Status } from "../control/status.ts";
 import { duration, grouped, scaled, sparkline } from "../control/words.ts";
-import type { ControlClient } from "../host/control_client.ts";
+import type { ControlClient } from "../host/control/control_client.ts";
 import { askStatus } from "./daemons.ts";
 import { ExitCode } from "./exit_code.ts";
 import { answer } from "./output.ts";

@@ -1,7 +1,10 @@
 /** Everything that is measured, in the order of the report, with what ours is to reach. */
 
-import type { Size } from "./peer_load.ts";
 import type { Measure } from "./results.ts";
+
+/** How many peers, as the names of measures say it. */
+export const SIZES = { "100k": 100_000, "1M": 1_000_000, "5M": 5_000_000 } as const;
+export type Size = keyof typeof SIZES;
 
 /** Parts of the benchmark that can be run by themselves, and what each is about. */
 export const GROUPS = {

@@ -2,6 +2,7 @@
 
 import { run, until } from "./command.ts";
 import { crowdNetwork, delivered } from "./crowd_network.ts";
+import { type Size, SIZES } from "./catalogue.ts";
 import type { Maker } from "./daemons.ts";
 import { Program } from "./process.ts";
 import type { Round } from "./stands.ts";
@@ -11,10 +12,6 @@ const CROWD = new URL("crowd.ts", import.meta.url).pathname;
 
 const OCTETS_PER_KIB = 1024;
 const KIB_PER_MIB = 1024;
-
-/** How many peers, as the names of measures say it. */
-export const SIZES = { "100k": 100_000, "1M": 1_000_000, "5M": 5_000_000 } as const;
-export type Size = keyof typeof SIZES;
 
 /** Longest time for everything with one number of peers, milliseconds. */
 const LIMIT = 1_200_000;

@@ -7,8 +7,8 @@
  */
 
 import { HUGE_PAGE } from "../../ffi/huge_pages.ts";
-import { systemRandom } from "../../lib/host/entropy.ts";
-import { TablePages } from "../../lib/host/table_pages.ts";
+import { systemRandom } from "../../lib/host/system/entropy.ts";
+import { TablePages } from "../../lib/host/data/table_pages.ts";
 import { EXPIRY_STEP, PEER_LIFETIME, PeerTable } from "../../lib/core/peers.ts";
 import { median } from "./results.ts";
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { drawPath, netcheckJson, netcheckText } from "../../lib/cli/netcheck_text.ts";
 import { painter } from "../../lib/control/status_text.ts";
-import type { AddressReport, NetcheckReport } from "../../lib/core/netcheck_report.ts";
+import type { AddressReport, NetcheckReport } from "../../lib/core/netcheck/netcheck_report.ts";
 import { type Endpoint, parseIpv4 } from "../../lib/wire/ipv4.ts";
 
 function endpoint(text: string): Endpoint {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { HEALTH_CODES } from "../../lib/control/health.ts";
 import { formatMetrics } from "../../lib/control/metrics.ts";
 import { COUNTER_NAMES, Counters, DROP_REASONS } from "../../lib/core/counters.ts";
-import { readCounters } from "../../lib/host/counter_view.ts";
+import { readCounters } from "../../lib/host/control/counter_view.ts";
 import { sampleStatus } from "./sample_status.ts";
 
 const ROOT = new URL("../../", import.meta.url);

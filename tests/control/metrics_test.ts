@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { COUNTER_NAMES, Counters, DROP_REASONS } from "../../lib/core/counters.ts";
 import { formatMetrics } from "../../lib/control/metrics.ts";
-import { readCounters } from "../../lib/host/counter_view.ts";
+import { readCounters } from "../../lib/host/control/counter_view.ts";
 import { sampleStatus } from "./sample_status.ts";
 
 const SAMPLE = /^miredo_[a-z0-9_]+(?:\{[a-z]+="(?:[^"\\\n]|\\["\\n])*"(?:,[a-z]+="(?:[^"\\\n]|\\["\\n])*")*\})? \S+$/;

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { isNeighborDiscovery } from "../../lib/core/guards.ts";
 import { DISCOVERY_ADDRESS } from "../../lib/wire/ipv4.ts";
-import { A, A_MAPPED, B, Fixture, FROM_PRIMARY, NATIVE, RELAY, withOrigin } from "./client_fixture.ts";
+import { A, A_MAPPED, B, Fixture, FROM_PRIMARY, NATIVE, RELAY, withOrigin } from "./client/client_fixture.ts";
 import { ip4, ip6, packet } from "./harness.ts";
-import { C, C_MAPPED, Fixture as RelayFixture, NATIVE as RELAY_NATIVE } from "./relay_fixture.ts";
+import { C, C_MAPPED, Fixture as RelayFixture, NATIVE as RELAY_NATIVE } from "./relay/relay_fixture.ts";
 
 Deno.test("a packet that waits for a proof leaves the octets before it as they were", () => {
   const fixture = Fixture.qualified();

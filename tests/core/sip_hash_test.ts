@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { BubbleSource } from "../../lib/core/bubble_source.ts";
+import { BubbleSource } from "../../lib/core/relay/bubble_source.ts";
 import { SipHash } from "../../lib/core/sip_hash.ts";
 import { ip6, SeededRandom } from "./harness.ts";
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SYSCALLS } from "../../ffi/abi/syscalls.ts";
 import { type Action, compileFilter, type Machine, type Rule } from "../../ffi/seccomp.ts";
-import { REFUSED, systemCallRules } from "../../lib/host/system_calls.ts";
+import { REFUSED, systemCallRules } from "../../lib/host/confinement/system_calls.ts";
 
 const MACHINES: readonly Machine[] = ["x86_64", "aarch64"];
 /** linux/audit.h */

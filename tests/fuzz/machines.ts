@@ -1,21 +1,21 @@
 /** The three roles under fire: packets from both sides, answers to what they send, and time. */
 
 import assert from "node:assert/strict";
-import { Client, type ClientOptions } from "../../lib/core/client.ts";
+import { Client, type ClientOptions } from "../../lib/core/client/client.ts";
 import type { Machine } from "../../lib/core/machine.ts";
-import { Relay, type RelayOptions } from "../../lib/core/relay.ts";
-import { secureAuthenticationLength, writeSecureAuthentication } from "../../lib/core/secure.ts";
-import { Server, type ServerOptions } from "../../lib/core/server.ts";
+import { Relay, type RelayOptions } from "../../lib/core/relay/relay.ts";
+import { secureAuthenticationLength, writeSecureAuthentication } from "../../lib/core/qualification/secure.ts";
+import { Server, type ServerOptions } from "../../lib/core/server/server.ts";
 import { Datagram, writeAuthentication, writeOrigin } from "../../lib/wire/encapsulation.ts";
 import { DISCOVERY_ADDRESS, type Endpoint, type Ipv4 } from "../../lib/wire/ipv4.ts";
 import { teredoAdvertisement, writeRouterAdvertisement } from "../../lib/wire/router_advertisement.ts";
 import { writeRouterSolicitation } from "../../lib/wire/router_solicitation.ts";
 import { RS_SOURCE_CONE, RS_SOURCE_RESTRICTED, serverLinkLocal } from "../../lib/wire/teredo_address.ts";
 import { parseTrailers, type Trailer, writeTrailers } from "../../lib/wire/trailers.ts";
-import { OPTIONS as CLIENT_OPTIONS } from "../core/client_fixture.ts";
+import { OPTIONS as CLIENT_OPTIONS } from "../core/client/client_fixture.ts";
 import { ip4, ip6, packet } from "../core/harness.ts";
-import { OPTIONS as RELAY_OPTIONS } from "../core/relay_fixture.ts";
-import { OPTIONS as SERVER_OPTIONS } from "../core/server_fixture.ts";
+import { OPTIONS as RELAY_OPTIONS } from "../core/relay/relay_fixture.ts";
+import { OPTIONS as SERVER_OPTIONS } from "../core/server/server_fixture.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { Cast, SUBNETS } from "./cast.ts";
 import { mutate, octets, pick } from "./mutation.ts";

@@ -19,7 +19,12 @@ const DEBIAN_SERVER = "/usr/sbin/miredo-server";
 const END_PATIENCE: Millis = 5000;
 
 /** The modules that run on hosts: those have no way to a package registry. */
-const MODULES = ["main.ts", "lib/host/data_worker.ts", "lib/host/interface_worker.ts", "tests/lab/tool.ts"];
+const MODULES = [
+  "main.ts",
+  "lib/host/threads/data_worker.ts",
+  "lib/host/threads/interface_worker.ts",
+  "tests/lab/tool.ts",
+];
 
 let prepared: Promise<void> | undefined;
 

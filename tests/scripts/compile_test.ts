@@ -66,7 +66,7 @@ Deno.test("a bundle without reference to the worker, or with several, is refused
 });
 
 Deno.test("the source refers to each worker as the compile step expects", () => {
-  const root = new URL("../../lib/host/", import.meta.url);
+  const root = new URL("../../lib/host/threads/", import.meta.url);
   const sources = [...Deno.readDirSync(root)].filter((entry) => entry.name.endsWith(".ts"))
     .map((entry) => Deno.readTextFileSync(new URL(entry.name, root)));
   for (const worker of WORKERS) {

@@ -8,7 +8,7 @@
  * ```
  */
 
-import type { ClientOptions, TraversalOptions } from "../../lib/core/client_options.ts";
+import type { ClientOptions, TraversalOptions } from "../../lib/core/client/client_options.ts";
 import type { Millis } from "../../lib/core/machine.ts";
 import { ICMPV6_DESTINATION_UNREACHABLE } from "../../lib/wire/icmpv6.ts";
 import { isTeredo } from "../../lib/wire/teredo_address.ts";

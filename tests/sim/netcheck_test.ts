@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import type { Millis } from "../../lib/core/machine.ts";
-import { type CheckedServer, Netcheck, type NetcheckOptions } from "../../lib/core/netcheck.ts";
-import { judge, judgePorts, type NetcheckReport, type PortFinding } from "../../lib/core/netcheck_report.ts";
+import { type CheckedServer, Netcheck, type NetcheckOptions } from "../../lib/core/netcheck/netcheck.ts";
+import { judge, judgePorts, type NetcheckReport, type PortFinding } from "../../lib/core/netcheck/netcheck_report.ts";
 import type { LinkOptions } from "./link.ts";
 import { NAT_KINDS, type NatOptions } from "./nat.ts";
 import { Network } from "./network.ts";

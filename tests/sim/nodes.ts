@@ -8,8 +8,13 @@
  * ```
  */
 
-import type { ClientOptions, ClientState, ServerAddresses, TraversalOptions } from "../../lib/core/client_options.ts";
-import { Client } from "../../lib/core/client.ts";
+import type {
+  ClientOptions,
+  ClientState,
+  ServerAddresses,
+  TraversalOptions,
+} from "../../lib/core/client/client_options.ts";
+import { Client } from "../../lib/core/client/client.ts";
 import { Counters } from "../../lib/core/counters.ts";
 import type { MachineEvent } from "../../lib/core/events.ts";
 import {
@@ -20,8 +25,8 @@ import {
   SCRATCH_LENGTH,
   Socket,
 } from "../../lib/core/machine.ts";
-import { Relay, type RelayOptions } from "../../lib/core/relay.ts";
-import { Server, type ServerOptions } from "../../lib/core/server.ts";
+import { Relay, type RelayOptions } from "../../lib/core/relay/relay.ts";
+import { Server, type ServerOptions } from "../../lib/core/server/server.ts";
 import { DISCOVERY_ADDRESS, type Endpoint, type Ipv4, type Ipv4Subnet } from "../../lib/wire/ipv4.ts";
 import type { Ipv6 } from "../../lib/wire/ipv6.ts";
 import { parseIpv6 } from "../../lib/wire/ipv6_address.ts";

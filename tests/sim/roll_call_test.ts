@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { type Millis, Socket } from "../../lib/core/machine.ts";
-import { RollCall } from "../../lib/core/roll_call.ts";
-import type { Credentials } from "../../lib/core/solicitor.ts";
+import { RollCall } from "../../lib/core/netcheck/roll_call.ts";
+import type { Credentials } from "../../lib/core/qualification/solicitor.ts";
 import { Network } from "./network.ts";
 import { MachineNode, ServerNode } from "./nodes.ts";
 import { SERVER, World } from "./world.ts";

@@ -8,10 +8,10 @@
  * ```
  */
 
-import type { ClientOptions } from "../../lib/core/client_options.ts";
+import type { ClientOptions } from "../../lib/core/client/client_options.ts";
 import type { Millis } from "../../lib/core/machine.ts";
-import type { RelayOptions } from "../../lib/core/relay.ts";
-import type { ServerOptions } from "../../lib/core/server.ts";
+import type { RelayOptions } from "../../lib/core/relay/relay.ts";
+import type { ServerOptions } from "../../lib/core/server/server.ts";
 import type { Endpoint } from "../../lib/wire/ipv4.ts";
 import type { LinkOptions } from "./link.ts";
 import { NAT_KINDS, type NatKind, type NatOptions, Protocol } from "./nat.ts";

@@ -12,7 +12,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { type Endpoint, formatEndpoint, formatIpv4 } from "../../wire/ipv4.ts";
-import { reasonOf } from "../advice.ts";
+import { reasonOf } from "../system/advice.ts";
 import { defaultGateway, internalAddress } from "./gateway.ts";
 import type { Gateway, Lease } from "./lease.ts";
 import { mapPort, type Methods } from "./methods.ts";

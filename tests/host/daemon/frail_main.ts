@@ -2,7 +2,7 @@
 
 import { loadConfig } from "../../../config/mod.ts";
 import { setUpLogging } from "../../../lib/control/logging.ts";
-import { runDaemon } from "../../../lib/host/daemon.ts";
+import { runDaemon } from "../../../lib/host/roles/daemon.ts";
 
 const [server, order] = Deno.args;
 const config = loadConfig("client", {

@@ -3,7 +3,7 @@
  * returns when it says "hang".
  */
 
-import "../../../lib/host/data_worker.ts";
+import "../../../lib/host/threads/data_worker.ts";
 
 const order = new URL(import.meta.url).searchParams.get("order") ?? "";
 const atStart = Deno.readTextFileSync(order);
