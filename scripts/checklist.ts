@@ -15,29 +15,31 @@ export interface Place {
   readonly file: string;
   /** Counted from 1. */
   readonly line: number;
+  /** What the test's name says behind the ids. */
+  readonly name: string;
 }
 
 /** What the tests hold of the list. */
 export interface Coverage {
   /** Places by rule id, in the order of files and lines. */
   readonly places: ReadonlyMap<string, readonly Place[]>;
-  /** Rules that need a test and have none. */
+  /** Rules that have no test. */
   readonly missing: readonly Rule[];
-  /** Rules that are built later and have no test yet. */
-  readonly later: readonly Rule[];
   /** Ids in the names of tests that no rule has. */
   readonly unknown: readonly Place[];
 }
 
 /** A call of `Deno.test` (or a helper of ours whose name ends so) or a `name:` property, and the ids its text starts with. */
-const NAMED_TEST = /(?:\b\w*[tT]est(?:\.only)?\(\s*|\bname:\s*)["'`]\[((?:[A-Z]{3}-\d{2}[ ,]*)+)\]/g;
+const NAMED_TEST =
+  /(?:\b\w*[tT]est(?:\.only)?\(\s*|\bname:\s*)(["'`])\[((?:[A-Z]{3}-\d{2}[ ,]*)+)\]\s*((?:\\.|(?!\1).)*)\1/gs;
 
 /** The rules that one test file says it holds. */
 export function placesIn(file: string, source: string): Place[] {
   const places: Place[] = [];
   for (const match of source.matchAll(NAMED_TEST)) {
     const line = source.slice(0, match.index + match[0].indexOf("[")).split("\n").length;
-    for (const id of match[1].split(/[ ,]+/).filter((word) => word !== "")) places.push({ id, file, line });
+    const [, , ids, name] = match;
+    for (const id of ids.split(/[ ,]+/).filter((word) => word !== "")) places.push({ id, file, line, name });
   }
   return places;
 }
@@ -45,12 +47,10 @@ export function placesIn(file: string, source: string): Place[] {
 /** Compares the places found with the list. */
 export function compare(rules: readonly Rule[], places: readonly Place[]): Coverage {
   const byId = Map.groupBy(places, (place) => place.id);
-  const bare = rules.filter((rule) => !byId.has(rule.id));
   const known = new Set(rules.map((rule) => rule.id));
   return {
     places: byId,
-    missing: bare.filter((rule) => !rule.later),
-    later: bare.filter((rule) => rule.later),
+    missing: rules.filter((rule) => !byId.has(rule.id)),
     unknown: places.filter((place) => !known.has(place.id)),
   };
 }
@@ -72,17 +72,13 @@ export function report(rules: readonly Rule[], found: Coverage): string[] {
       lines.push("", part);
     }
     const places = (found.places.get(rule.id) ?? []).map((place) => `${place.file}:${place.line}`);
-    const held = places.length > 0 ? places.join(" ") : rule.later ? "later" : "NO TEST";
+    const held = places.length > 0 ? places.join(" ") : "NO TEST";
     lines.push(`  ${rule.id}  ${held}`, `          ${rule.text} (${rule.level}, ${rule.source})`);
   }
   lines.push("");
   for (const place of found.unknown) lines.push(`${place.file}:${place.line}: no rule has the id ${place.id}`);
   if (found.missing.length > 0) lines.push(`Rules without a test: ${found.missing.map((rule) => rule.id).join(" ")}`);
-  const due = rules.filter((rule) => !rule.later).length;
-  const later = rules.length - due;
-  lines.push(
-    `${due - found.missing.length} of ${due} rules held; built later: ${later - found.later.length} of ${later}`,
-  );
+  lines.push(`${rules.length - found.missing.length} of ${rules.length} rules held`);
   return lines;
 }
 

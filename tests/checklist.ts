@@ -23,13 +23,10 @@ export interface Rule {
   readonly source: string;
   /** The part of the list it stands in. */
   readonly part: string;
-  /** Belongs to what is built later: it may be without a test. */
-  readonly later: boolean;
 }
 
 interface Part {
   readonly title: string;
-  readonly later?: true;
   readonly rows: string;
 }
 
@@ -378,7 +375,7 @@ function parseRow(row: string, part: Part): Rule {
   const cells = row.split(" | ");
   const [id, role, level, text, source] = cells;
   if (cells.length !== 5) throw new Error(`Cannot read the rule "${row}": it has ${cells.length} cells instead of 5`);
-  return { id, role, level, text, source, part: part.title, later: part.later === true };
+  return { id, role, level, text, source, part: part.title };
 }
 
 /** All rules, in the order of the RFCs' subjects. */
