@@ -77,6 +77,12 @@ async function childOf(parent: number): Promise<number | undefined> {
   return undefined;
 }
 
+/** The state of a process as the kernel's letter: `R`, `S`, `T` ...; proc(5). */
+async function stateOf(pid: number): Promise<string> {
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[0];
+}
+
 /** How a program is started. */
 export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -178,6 +184,18 @@ export class Child {
   /** Sends it a signal. */
   async signal(signal: Deno.Signal): Promise<void> {
     Deno.kill(await this.pid(), signal);
+  }
+
+  /** Stops it, as a suspend would, until {@link resume}. */
+  async suspend(): Promise<void> {
+    await this.signal("SIGSTOP");
+    // The program that put it into its namespaces stops with it.
+    await until(`${this.name} stop`, async () => (await stateOf(this.#wrapper.pid)) === "T" ? true : undefined);
+  }
+
+  /** Lets it go on. */
+  resume(): void {
+    Deno.kill(this.#wrapper.pid, "SIGCONT");
   }
 
   /** Ends it, by force if it does not end by itself in time. Harmless when it has ended. */
