@@ -50,8 +50,8 @@ export function findUpperLayer(bytes: Uint8Array, at: number, length: number): U
   let next = at + IPV6_HEADER_LENGTH;
   let sourceRouted = false;
   while (isExtension(protocol)) {
+    if (protocol === NEXT_HEADER_ROUTING && end - next >= 3 && bytes[next + 2] === 0) sourceRouted = true;
     if (end - next < 8) return { protocol, at: -1, length: 0, sourceRouted };
-    if (protocol === NEXT_HEADER_ROUTING && bytes[next + 2] === 0) sourceRouted = true;
     const laterFragment = protocol === NEXT_HEADER_FRAGMENT && (bytes[next + 2] !== 0 || bytes[next + 3] >>> 3 !== 0);
     const size = extensionLength(protocol, bytes[next + 1]);
     protocol = bytes[next];

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { isNeighborDiscovery } from "../../lib/core/guards.ts";
 import { DISCOVERY_ADDRESS } from "../../lib/wire/ipv4.ts";
-import { A, A_MAPPED, B, Fixture, FROM_PRIMARY, NATIVE, RELAY, withOrigin } from "./client/client_fixture.ts";
+import { A, A_MAPPED, B, B_MAPPED, Fixture, FROM_PRIMARY, NATIVE, RELAY, withOrigin } from "./client/client_fixture.ts";
 import { ip4, ip6, packet } from "./harness.ts";
 import { C, C_MAPPED, Fixture as RelayFixture, NATIVE as RELAY_NATIVE } from "./relay/relay_fixture.ts";
 
@@ -64,4 +64,15 @@ Deno.test("a client on our link whose server is no global address is not learned
     const near = { address: ip4("192.168.1.11"), port: 4000 };
     fixture.receive(packet(source, ip6("ff02::1")), near, { socket: 2, destination: DISCOVERY_ADDRESS });
   });
+});
+
+Deno.test("a type 0 routing header is one however early the packet ends behind its type", () => {
+  const fixture = Fixture.qualified();
+  for (const length of [3, 6, 7, 8]) {
+    const payload = new Uint8Array(length);
+    payload[0] = 59;
+    fixture.receive(packet(B, A, { nextHeader: 43, payload }), B_MAPPED);
+    assert.equal(fixture.bench.count("routing-header"), 1, `${length} octets`);
+    fixture.bench.environment.counters.values.fill(0);
+  }
 });
