@@ -229,10 +229,12 @@ export class Watch {
     assert.ok(made || given, `sends ${length} octets at ${at}, which are not its own`);
   }
 
-  /** A timer that is overdue runs at once, and once is enough. */
+  /** No timer is in the past, and one that is due now is done after once. */
   #checkTimer(machine: Machine): void {
-    assert.ok(!Number.isNaN(machine.nextTimer()), "wants a timer at no time");
-    if (machine.nextTimer() > this.now) return;
+    const next = machine.nextTimer();
+    assert.ok(!Number.isNaN(next), "wants a timer at no time");
+    assert.ok(next >= this.now, `wants a timer at ${next}, and it is ${this.now}`);
+    if (next > this.now) return;
     this.#run("timer", () => machine.onTimer(this.now));
     assert.ok(machine.nextTimer() > this.now, `wants a timer at ${machine.nextTimer()}, and it is ${this.now}`);
   }

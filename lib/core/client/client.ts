@@ -58,10 +58,6 @@ export type { ClientOptions, ClientState, QualificationPhase, ServerAddresses } 
 const SILENT_PART = 0.75;
 const SILENT_JITTER: Millis = 500;
 
-/** How often idle entries are looked for, and in how many such steps the whole table is walked. */
-const HOUSEKEEPING_INTERVAL: Millis = 5_000;
-const HOUSEKEEPING_STEPS = 12;
-
 /** Traversal states for each conversation that may be under way. */
 const TRAVERSALS_PER_PENDING = 4;
 
@@ -97,7 +93,6 @@ export class Client implements Machine {
   #failures = 0;
   #mtu: number | undefined;
   #keyExpired = false;
-  #housekeeping: Millis = Infinity;
   /** The address that the entries of the peer table belong to: peers know us by it. */
   #peersOf: Ipv6 | undefined;
 
@@ -241,7 +236,7 @@ export class Client implements Machine {
     this.#offline = undefined;
     this.#qualification.stop();
     // Random ports are of no use without an address: they close with the entries that they serve.
-    this.#entries.table.clear();
+    this.#entries.clear();
   }
 
   /**
@@ -287,10 +282,7 @@ export class Client implements Machine {
     if (this.#identity.qualified) this.#punching.onTimer(now);
     this.#discovery.onTimer(now);
     this.#determination.onTimer(now);
-    if (now >= this.#housekeeping) {
-      this.#entries.expire(now, Math.ceil(this.#entries.table.occupied / HOUSEKEEPING_STEPS));
-      this.#housekeeping = now + HOUSEKEEPING_INTERVAL;
-    }
+    this.#entries.onTimer(now);
   }
 
   nextTimer(): Millis {
@@ -302,7 +294,7 @@ export class Client implements Machine {
       this.#identity.qualified ? this.#punching.deadline : Infinity,
       this.#discovery.deadline,
       this.#determination.deadline,
-      this.#entries.table.size > 0 ? this.#housekeeping : Infinity,
+      this.#entries.deadline,
     );
   }
 
@@ -330,7 +322,6 @@ export class Client implements Machine {
     this.#discovery.stop();
     this.#determination.stop();
     this.#negotiation.clear();
-    this.#housekeeping = Infinity;
     if (!this.#identity.qualified) return;
     this.#identity.forget();
     this.#tell({ type: "lost", reason });
@@ -387,7 +378,7 @@ export class Client implements Machine {
     const address = this.#identity.adopt(server.primary, mapped, cone, symmetric);
     this.#identity.portPreserving = mapped.port === this.#options.localEndpoint.port;
     if (this.#peersOf === undefined || !equalIpv6(this.#peersOf, address)) {
-      this.#entries.table.clear();
+      this.#entries.clear();
       this.#localPeers.clear();
       this.#relayPaths.clear();
       this.#peersOf = address;
@@ -395,13 +386,12 @@ export class Client implements Machine {
     this.#offline = undefined;
     this.#failures = 0;
     this.#since = now;
-    this.#housekeeping = now + HOUSEKEEPING_INTERVAL;
     this.#maintenance.refreshInterval = this.#options.refreshInterval;
     this.#environment.counters.count("qualifications");
     this.#environment.counters.observe("qualification_seconds", elapsed);
     this.#maintenance.start(now);
     this.#discovery.start(now);
-    this.#punching.start(server, now);
+    this.#punching.start(server);
     this.#tell({
       type: "qualified",
       address,

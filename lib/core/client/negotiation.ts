@@ -157,7 +157,7 @@ export class Negotiation {
     const allowed = this.#judge(traversal, now) === "allowed";
     const lastTransmission = table.lastTransmission(peer);
     table.setLastTransmission(peer, now);
-    punching.direct(traversal, punching.usable(trailers.alternates ?? []));
+    punching.direct(traversal, punching.usable(trailers.alternates ?? []), now);
     if (!punching.nonces) return;
     if (allowed) {
       countBubble(table, traversal, lastTransmission, now);
@@ -426,7 +426,7 @@ export class Negotiation {
       this.#bubbles.direct(address, local.address, local.port);
       this.#bubbles.discovery();
     } else {
-      punching.direct(traversal, []);
+      punching.direct(traversal, [], now);
       if (stage.sent !== CHALLENGE || !punching.challenge(traversal)) punching.indirect(traversal, now);
     }
   }

@@ -7,10 +7,16 @@ import { PeerTable, type PeerTableOptions } from "../peers.ts";
 
 const PEERS_EVICTED = counterIndex("peers_evicted");
 
+/** How often idle entries are looked for, milliseconds, and in how many steps the whole table is looked at. */
+const EXPIRY_INTERVAL: Millis = 5_000;
+const EXPIRY_STEPS = 12;
+
 /** Peers and their counts. The hot path reads {@link table} directly. */
 export class PeerEntries {
   readonly table: PeerTable;
   readonly #counters: Counters;
+  /** When idle entries are looked for next; never while there are none. */
+  #deadline: Millis = Infinity;
 
   constructor(options: PeerTableOptions, counters: Counters) {
     this.table = new PeerTable(options);
@@ -23,7 +29,10 @@ export class PeerEntries {
     const known = table.find(bytes, at);
     if (known >= 0) return known;
     const peer = table.insert(bytes, at, now);
-    if (peer >= 0) this.#counters.count("peers_created");
+    if (peer >= 0) {
+      this.#counters.count("peers_created");
+      if (this.#deadline === Infinity) this.#deadline = now + EXPIRY_INTERVAL;
+    }
     this.#counters.values[PEERS_EVICTED] = table.evicted;
     return peer;
   }
@@ -40,9 +49,23 @@ export class PeerEntries {
     table.setBubbles(peer, 0);
   }
 
-  /** Removes idle entries among the next `budget`. */
-  expire(now: Millis, budget: number): void {
-    const removed = this.table.expire(now, budget);
+  /** When {@link onTimer} is due. */
+  get deadline(): Millis {
+    return this.#deadline;
+  }
+
+  /** Removes idle entries among the next ones. */
+  onTimer(now: Millis): void {
+    if (now < this.#deadline) return;
+    const { table } = this;
+    const removed = table.expire(now, Math.ceil(table.occupied / EXPIRY_STEPS));
     for (let i = 0; i < removed; i++) this.#counters.count("peers_expired");
+    this.#deadline = table.size > 0 ? now + EXPIRY_INTERVAL : Infinity;
+  }
+
+  /** Forgets every peer. */
+  clear(): void {
+    this.table.clear();
+    this.#deadline = Infinity;
   }
 }

@@ -81,9 +81,8 @@ export class HolePunching {
   }
 
   /** The client has qualified with `server`. */
-  start(server: ServerAddresses, now: Millis): void {
+  start(server: ServerAddresses): void {
     this.#server = server;
-    this.#parts.randomPorts.start(now);
   }
 
   /** Echo Tests that had no answer, and refreshes of idle conversations over random ports. */
@@ -132,7 +131,7 @@ export class HolePunching {
   }
 
   /** Direct bubbles to a peer that is not reached yet. @param alternates endpoints that it named just now */
-  direct(traversal: Traversal, alternates: readonly Endpoint[]): void {
+  direct(traversal: Traversal, alternates: readonly Endpoint[], now: Millis): void {
     const { bubbles, identity } = this.#parts;
     const { address, peerRandomPort } = traversal;
     const ip = mappedAddressAt(address, 0), port = mappedPortAt(address, 0);
@@ -145,7 +144,7 @@ export class HolePunching {
       return;
     }
     if (!traversal.asked) return;
-    if (identity.portPreserving && traversal.randomPort === 0) this.#openPreserved(traversal);
+    if (identity.portPreserving && traversal.randomPort === 0) this.#openPreserved(traversal, now);
     if (traversal.randomPort === 0) return;
     const trailers = [...nonce, randomPortTrailer(traversal.randomPort)];
     traversal.randomUsed = true;
@@ -168,7 +167,7 @@ export class HolePunching {
   indirect(traversal: Traversal, now: Millis): void {
     const { options, identity, echoTests } = this.#parts;
     if (this.#usesRandomPorts && identity.symmetric && traversal.randomPort === 0) {
-      if (identity.portPreserving) this.#openPreserved(traversal);
+      if (identity.portPreserving) this.#openPreserved(traversal, now);
       else if (options.traversal.sequential && !echoTests.isSpent(traversal.peer)) {
         if (!echoTests.isRunning(traversal.peer)) this.#test(traversal, now);
         if (echoTests.isRunning(traversal.peer)) return;
@@ -275,9 +274,9 @@ export class HolePunching {
     return this.#nonces && traversal.nonceReceived !== 0 ? [nonceTrailer(traversal.nonceReceived)] : [];
   }
 
-  #openPreserved(traversal: Traversal): void {
+  #openPreserved(traversal: Traversal, now: Millis): void {
     // The NAT keeps ports: the external one is the local one.
-    traversal.randomPort = this.#parts.randomPorts.open(traversal);
+    traversal.randomPort = this.#parts.randomPorts.open(traversal, now);
   }
 
   #sendIndirect(traversal: Traversal): void {
@@ -303,7 +302,7 @@ export class HolePunching {
 
   #test(traversal: Traversal, now: Millis): void {
     const { randomPorts, echoTests, bubbles } = this.#parts;
-    if (randomPorts.open(traversal) === 0) return;
+    if (randomPorts.open(traversal, now) === 0) return;
     const { peer, address, peerRandomPort, randomSocket } = traversal;
     echoTests.start(peer, randomSocket, this.#server, now, () => {
       const port = peerRandomPort === 0 ? mappedPortAt(address, 0) : peerRandomPort;

@@ -46,6 +46,7 @@ export class RandomPorts {
   readonly #ports = new Int32Array(MOST_RANDOM_PORTS);
   /** In the order of opening. */
   readonly #open: Set<number> = new Set();
+  /** When the open ones are looked at next: every 30 s from the first one on, so that a timer runs only while there are any. */
   #refreshAt: Millis = Infinity;
 
   constructor(environment: Environment, table: PeerTable, traversals: () => Traversals) {
@@ -70,21 +71,17 @@ export class RandomPorts {
     return at >= 0 && at < MOST_RANDOM_PORTS ? this.#owners[at] : -1;
   }
 
-  /** The client has qualified: the refresh timer starts (RFC 6081 5.4.3). */
-  start(now: Millis): void {
-    this.#refreshAt = now + REFRESH_INTERVAL;
-  }
-
   /**
    * Opens a random port for a peer that has none.
    * @returns its local port, or 0 when there are too many
    */
-  open(traversal: Traversal): number {
+  open(traversal: Traversal, now: Millis): number {
     if (traversal.randomSocket !== NO_SOCKET) return this.#ports[traversal.randomSocket - FIRST_SOCKET];
     if (this.#open.size >= MOST_RANDOM_PORTS && !this.#makeRoom()) return 0;
     const at = this.#owners.indexOf(-1);
     const port = this.#environment.sink.openSocket(FIRST_SOCKET + at);
     if (port === 0) return 0;
+    if (this.#open.size === 0) this.#refreshAt = now + REFRESH_INTERVAL;
     this.#owners[at] = traversal.peer;
     this.#ports[at] = port;
     this.#open.add(FIRST_SOCKET + at);
