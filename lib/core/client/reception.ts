@@ -108,13 +108,14 @@ export class Reception {
     const { trailersAt, trailersLength } = datagram;
     const trailers = parseTrailers(bytes, trailersAt, trailersLength);
     if (trailers.discard) return this.#drop("trailer-discard");
-    if (socket !== Socket.discovery && isAdvertisement(bytes, datagram)) {
-      if (socket === Socket.service) return this.#parts.onAdvertisement(datagram, address, port, now);
-      // An answer to an Echo Test (RFC 6081 5.5.4.4) measures the way to a peer: no maintenance must see it.
-      return this.#dropIf(this.#parts.punching.onAdvertisement(socket, datagram, address, port, now));
+    const advertisement = socket !== Socket.discovery && isAdvertisement(bytes, datagram);
+    if (advertisement && socket === Socket.service) {
+      return this.#parts.onAdvertisement(datagram, address, port, now);
     }
     const identity = this.#identity;
     if (!identity.qualified) return this.#drop("not-qualified");
+    // An answer to an Echo Test (RFC 6081 5.5.4.4) measures the way to a peer: no maintenance must see it.
+    if (advertisement) return this.#dropIf(this.#parts.punching.onAdvertisement(socket, datagram, address, port, now));
     // Before the trusted entries, or a trusted local peer would never get an answer to its discovery bubble.
     if (socket === Socket.discovery || destination === DISCOVERY_ADDRESS) {
       return this.#dropIf(this.#parts.discovery.receive(datagram, address, port, destination, now));

@@ -274,6 +274,18 @@ Deno.test("[SEQ-06] an advertisement with another nonce, or on another socket, m
   fixture.drops("unknown-peer", () => answer(fixture, lower, 1200, RANDOM_SOCKET + 1));
 });
 
+Deno.test("a measurement that outlives the address comes to nothing: no bubble without a source", () => {
+  const fixture = behind("symmetric", ALL);
+  fixture.send(data(A, B));
+  const [lower, upper] = solicitations(fixture.udp());
+  fixture.client.start({ primary: PRIMARY, secondary: SECONDARY }, fixture.now);
+  fixture.take();
+  answer(fixture, lower, 1200, RANDOM_SOCKET);
+  answer(fixture, upper, 1203, RANDOM_SOCKET);
+  assert.deepEqual(fixture.take(), []);
+  assert.equal(fixture.bench.count("not-qualified"), 2);
+});
+
 Deno.test("[SEQ-05 SEQ-08] without answers a second test follows after 1 s, and 2 s later the indirect bubble without a port", () => {
   const fixture = behind("symmetric", ALL);
   fixture.send(data(A, B));
