@@ -125,6 +125,9 @@ export function countersText(status: Status, paint: Paint): string[] {
   return lines;
 }
 
+/** The first column of {@link peersText} that holds numbers. */
+const COUNTS_FROM = 5;
+
 /** The list of peers as columns. */
 export function peersText(peers: readonly PeerStatus[], paint: Paint): string[] {
   if (peers.length === 0) return ["no peers"];
@@ -134,11 +137,13 @@ export function peersText(peers: readonly PeerStatus[], paint: Paint): string[] 
     peer.path,
     peer.state,
     peer.state === "silent" || peer.state === "negotiating" ? "never" : `${duration(peer.last_heard_seconds)} ago`,
+    grouped(peer.rx_packets),
+    grouped(peer.tx_packets),
   ]);
-  const head = ["peer", "endpoint", "path", "state", "heard"];
+  const head = ["peer", "endpoint", "path", "state", "heard", "packets in", "out"];
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((cells) => cells[i].length)));
   const line = (cells: readonly string[]): string =>
-    cells.map((cell, i) => cell.padEnd(widths[i])).join("  ").trimEnd();
+    cells.map((cell, i) => i < COUNTS_FROM ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join("  ");
   return [paint(line(head), "bold"), ...rows.map(line)];
 }
 

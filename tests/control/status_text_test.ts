@@ -51,15 +51,21 @@ Deno.test("the reason of a state that is no service stands beside it", () => {
 });
 
 Deno.test("peers are columns, the last heard first", () => {
-  const peer = { endpoint: "198.51.100.2:7", path: "direct", last_sent_seconds: 1 } as const;
+  const peer = {
+    endpoint: "198.51.100.2:7",
+    path: "direct",
+    last_sent_seconds: 1,
+    rx_packets: 1234,
+    tx_packets: 7,
+  } as const;
   const lines = peersText([
     { ...peer, address: "2001:0::2", state: "idle", last_heard_seconds: 95 },
     { ...peer, address: "2001:0::1", endpoint: null, path: "relay", state: "negotiating", last_heard_seconds: 30 },
   ], plain);
   assert.deepEqual(lines, [
-    "peer       endpoint        path    state        heard",
-    "2001:0::1  -               relay   negotiating  never",
-    "2001:0::2  198.51.100.2:7  direct  idle         1 min 35 s ago",
+    "peer       endpoint        path    state        heard           packets in  out",
+    "2001:0::1  -               relay   negotiating  never                1 234    7",
+    "2001:0::2  198.51.100.2:7  direct  idle         1 min 35 s ago       1 234    7",
   ]);
 });
 

@@ -104,6 +104,9 @@ labTest("status, ping and metrics tell how two clients and the IPv6 Internet are
     peer: { address: string; path: string; state: string },
   ) => [peer.address, peer.path, peer.state]);
   assert.deepEqual(paths.toSorted(), [[bob.address, "direct", "open"], [WEB, "relay", "open"]].toSorted());
+  const toBob = status.peers.list.find(({ address }: { address: string }) => address === bob.address);
+  // Two pings, the one from the relay not among them.
+  assert.ok(toBob.rx_packets >= 2 && toBob.tx_packets >= 2, JSON.stringify(toBob));
   assert.ok(status.histograms.first_packet_seconds.count >= 1);
   assert.equal(status.histograms.qualification_seconds.count, 1);
 

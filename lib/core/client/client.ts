@@ -256,8 +256,8 @@ export class Client implements Machine {
     this.#transmission.send(at, length, now);
   }
 
-  fromTunSuper(at: number, length: number, largest: number, now: Millis): boolean {
-    return this.#transmission.sendSuper(at, length, largest, now);
+  fromTunSuper(at: number, length: number, largest: number, now: Millis, packets: number): boolean {
+    return this.#transmission.sendSuper(at, length, largest, now, packets);
   }
 
   fromUdp(

@@ -91,8 +91,11 @@ export interface MachineView {
   readonly next: number;
 }
 
-/** Words of one peer in {@link MachineView.list}: 4 of its address, mapped IPv4, port << 16 | flags, ages of reception and transmission. */
-export const PEER_WORDS = 8;
+/**
+ * Words of one peer in {@link MachineView.list}: 4 of its address, mapped IPv4, port << 16 | flags, ages of reception and transmission,
+ * packets received and sent.
+ */
+export const PEER_WORDS = 10;
 export const PEER_TRUSTED = 1;
 export const PEER_NEGOTIATING = 2;
 
