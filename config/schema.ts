@@ -258,6 +258,12 @@ const natTable = v.object({
     bool("Meet peers at a relay where no direct way leads to them. For peers to find us so, see client.relay."),
     true,
   ),
+  test: v.optional(
+    bool(
+      "Find out once how the NAT filters and whether it hairpins, by a few datagrams to the server and to the own mapping.",
+    ),
+    true,
+  ),
   port_mapping: v.optional(
     bool("Have the NAT forward this client's port, by PCP, NAT-PMP or UPnP, and take that back at the end."),
     true,

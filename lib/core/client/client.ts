@@ -36,6 +36,7 @@ import { LocalPeers } from "../traversal/local_peers.ts";
 import { type Environment, type Machine, type Millis, Socket, uniform } from "../machine.ts";
 import { Maintenance } from "../qualification/maintenance.ts";
 import { NatBehaviour } from "../qualification/nat_behaviour.ts";
+import { NAT_TEST_SOCKET, NatTest } from "../qualification/nat_test.ts";
 import { Negotiation } from "./negotiation.ts";
 import { PeerEntries } from "./peer_entries.ts";
 import type { PeerTable } from "../peers.ts";
@@ -86,6 +87,7 @@ export class Client implements Machine {
   readonly #negotiation: Negotiation;
   readonly #discovery: LocalDiscovery;
   readonly #determination: IntervalDetermination;
+  readonly #natTest: NatTest;
   readonly #reception: Reception;
   readonly #transmission: Transmission;
 
@@ -164,6 +166,7 @@ export class Client implements Machine {
       credentials,
       (interval) => this.#onInterval(interval),
     );
+    this.#natTest = new NatTest(environment, credentials, subnets);
     this.#reception = new Reception({
       ...shared,
       discovery,
@@ -187,7 +190,7 @@ export class Client implements Machine {
         mapped,
         symmetric,
         portPreserving: this.#identity.portPreserving,
-        nat: this.#behaviour.report,
+        nat: { ...this.#behaviour.report, ...this.#natTest.findings },
         since: this.#since,
         refreshInterval: this.#maintenance.refreshInterval,
       };
@@ -269,11 +272,14 @@ export class Client implements Machine {
     destination: Ipv4,
     now: Millis,
   ): void {
-    if (socket !== INTERVAL_SOCKET) {
+    if (socket !== INTERVAL_SOCKET && socket !== NAT_TEST_SOCKET) {
+      const test = this.#natTest;
+      if (test.listening && test.take(socket, at, length, address, port, now)) return;
       this.#reception.receive(socket, at, length, address, port, destination, now);
       return;
     }
-    const fault = this.#determination.receive(at, length, address, port, now);
+    const receiver = socket === INTERVAL_SOCKET ? this.#determination : this.#natTest;
+    const fault = receiver.receive(at, length, address, port, now);
     if (fault !== undefined) this.#environment.counters.count(fault);
   }
 
@@ -287,6 +293,7 @@ export class Client implements Machine {
     if (this.#identity.qualified) this.#punching.onTimer(now);
     this.#discovery.onTimer(now);
     this.#determination.onTimer(now);
+    this.#natTest.onTimer(now);
     if (now >= this.#housekeeping) {
       this.#entries.expire(now, Math.ceil(this.#entries.table.occupied / HOUSEKEEPING_STEPS));
       this.#housekeeping = now + HOUSEKEEPING_INTERVAL;
@@ -302,6 +309,7 @@ export class Client implements Machine {
       this.#identity.qualified ? this.#punching.deadline : Infinity,
       this.#discovery.deadline,
       this.#determination.deadline,
+      this.#natTest.deadline,
       this.#entries.table.size > 0 ? this.#housekeeping : Infinity,
     );
   }
@@ -329,6 +337,7 @@ export class Client implements Machine {
     this.#maintenance.stop();
     this.#discovery.stop();
     this.#determination.stop();
+    this.#natTest.stop();
     this.#negotiation.clear();
     this.#housekeeping = Infinity;
     if (!this.#identity.qualified) return;
@@ -413,6 +422,8 @@ export class Client implements Machine {
       elapsed,
     });
     this.#determination.start(server, now);
+    const { endpointIndependent: independent } = this.#behaviour.report;
+    if (this.#options.natTest) this.#natTest.start({ server, mapped, independent }, now);
   }
 
   #onMappingChange(mapped: Endpoint, elapsed: Millis, now: Millis): void {
