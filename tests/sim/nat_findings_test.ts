@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import type { NatFindings } from "../../lib/core/qualification/nat_test.ts";
 import { forSeeds } from "./diagram.ts";
-import type { NatOptions } from "./nat.ts";
 import { Network } from "./network.ts";
 import { ClientNode } from "./nodes.ts";
 import { ROUGH, SERVER, World } from "./world.ts";

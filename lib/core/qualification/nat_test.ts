@@ -83,16 +83,10 @@ export class NatTest {
   /** When {@link onTimer} is due. */
   get deadline(): Millis {
     const stage = this.#stage;
-    switch (stage.kind) {
-      case "off":
-        return Infinity;
-      case "wait":
-        return stage.deadline;
-      case "mapping":
-        return Math.min(stage.second.deadline, stage.control?.deadline ?? Infinity);
-      case "paths":
-        return Math.min(stage.filter?.deadline ?? Infinity, stage.crossing?.deadline ?? Infinity);
-    }
+    if (stage.kind === "off") return Infinity;
+    if (stage.kind === "wait") return stage.deadline;
+    const waiting = stage.kind === "mapping" ? [stage.second, stage.control] : [stage.filter, stage.crossing];
+    return Math.min(...waiting.map((each) => each?.deadline ?? Infinity));
   }
 
   /** Whether datagrams to the service socket may be for this test. */
