@@ -7,7 +7,7 @@
  */
 
 import { overlay, type TableNode, tableOf } from "./document.ts";
-import { ABSENT_KEYS, argumentMeanings, DIRECTIVES, HOOK_SETTINGS, type Meaning } from "./legacy_keys.ts";
+import { argumentMeanings, DIRECTIVES, HOOK_SETTINGS, type Meaning } from "./legacy_keys.ts";
 import { type LegacyLine, parseConf, parseDefaults } from "./legacy_text.ts";
 import { type ConfigIssue, nearest, type Place } from "./problems.ts";
 import type { Role } from "./schema.ts";
@@ -117,7 +117,7 @@ function importRole(role: Role, files: readonly LegacyFile[]): LegacyImport {
           }
           settings.set(meaning.key, { ...meaning, line, subject });
         } else {
-          remark("note", line, subject, ABSENT_KEYS.get(meaning.key) ?? `a ${role} has no ${meaning.key}`);
+          remark("note", line, subject, `a ${role} has no ${meaning.key}`);
         }
     }
   };

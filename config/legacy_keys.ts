@@ -8,6 +8,7 @@
  * ```
  */
 
+import { SYSLOG_FACILITIES } from "./facilities.ts";
 import { type LegacyLine, parseInteger, shellWords } from "./legacy_text.ts";
 import type { Role } from "./schema.ts";
 
@@ -36,12 +37,6 @@ const set = (key: string, value: Extract<Meaning, { kind: "set" }>["value"], not
 });
 const note = (words: string): Meaning => ({ kind: "note", note: words });
 const error = (message: string): Meaning => ({ kind: "error", message });
-
-/** The facilities of syslog(3) by the names that the original knows. */
-const FACILITIES: readonly string[] = [
-  ...["auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "syslog", "user", "uucp"],
-  ...Array.from({ length: 8 }, (_, i) => `local${i}`),
-];
 
 /** The largest number of a directive: 16 bits. */
 const INTEGER_MAXIMUM = 65535;
@@ -137,9 +132,9 @@ export const DIRECTIVES: ReadonlyMap<string, Translate> = new Map<string, Transl
   [
     "syslogfacility",
     (value) =>
-      FACILITIES.includes(value.toLowerCase())
+      Object.hasOwn(SYSLOG_FACILITIES, value.toLowerCase())
         ? set("log.syslog_facility", value.toLowerCase())
-        : error(`${JSON.stringify(value)} is no facility, allowed: ${FACILITIES.join(", ")}`),
+        : error(`${JSON.stringify(value)} is no facility, allowed: ${Object.keys(SYSLOG_FACILITIES).join(", ")}`),
   ],
   ["serverbindaddress", serverOnly(ipv4("server.address"))],
   ["serverbindaddress2", serverOnly(ipv4("server.secondary_address"))],
@@ -168,11 +163,6 @@ export const HOOK_SETTINGS: ReadonlyMap<string, Translate> = new Map<string, Tra
     }),
   ],
   ["PRIO", notServer(() => note("rules of interface.policy_table have a priority of their own"))],
-]);
-
-/** What there is to say of keys that a role has not, or not yet: where the setting went. */
-export const ABSENT_KEYS: ReadonlyMap<string, string> = new Map([
-  ["log.syslog_facility", "messages go to standard error, which the journal keeps (log.format)"],
 ]);
 
 /** One thing that a command line says. */

@@ -17,6 +17,7 @@ export {
   roleOfFile,
 } from "./load.ts";
 export { ConfigError, type ConfigIssue, formatIssue, nearest, type Place } from "./problems.ts";
+export { SYSLOG_FACILITIES } from "./facilities.ts";
 export { type ListenAddress, parseListenAddress } from "./addresses.ts";
 export { effectiveConfig, sampleConfig } from "./text.ts";
 export { formatRemark, importLegacy, LEGACY_FILES, type LegacyImport, type Remark } from "./legacy_import.ts";

@@ -33,6 +33,7 @@ import {
   serverNameProblem,
   servicePrefixProblem,
 } from "./addresses.ts";
+import { SYSLOG_FACILITIES } from "./facilities.ts";
 import { bool, choice, integer, lengthProblem, type Notes, text } from "./keys.ts";
 
 /** The smallest MTU of an IPv6 link, octets (RFC 8200 5). */
@@ -83,6 +84,14 @@ function socketProblem(value: string): string | undefined {
   if (!value.startsWith("/")) return "is not an absolute path";
   if (value.includes("\0")) return "holds a NUL";
   return new TextEncoder().encode(value).length > SOCKET_PATH_MAXIMUM ? "is too long for a socket" : undefined;
+}
+
+function logSocketProblem(value: string): string | undefined {
+  return value === "" ? "is empty" : socketProblem(value);
+}
+
+function facilityProblem(value: string): string | undefined {
+  return value === "" || Object.hasOwn(SYSLOG_FACILITIES, value) ? undefined : "is no facility";
 }
 
 function groupProblem(value: string): string | undefined {
@@ -247,6 +256,12 @@ const natTable = v.object({
   ),
   relay_paths: v.optional(
     bool("Meet peers at a relay where no direct way leads to them. For peers to find us so, see client.relay."),
+    true,
+  ),
+  test: v.optional(
+    bool(
+      "Find out once how the NAT filters and whether it hairpins, by a few datagrams to the server and to the own mapping.",
+    ),
     true,
   ),
   port_mapping: v.optional(
@@ -442,6 +457,22 @@ const logTable = v.object({
       'How messages look on standard error. "auto": for the journal where systemd reads it, else as text.',
     ),
     "auto",
+  ),
+  syslog_facility: v.optional(
+    text(facilityProblem, {
+      description:
+        'The facility of the system log that messages go to instead of standard error: "daemon" is the usual one. "": standard error.',
+      allowed: `${Object.keys(SYSLOG_FACILITIES).join(", ")} or ""`,
+    }),
+    "",
+  ),
+  syslog_socket: v.optional(
+    text(logSocketProblem, {
+      description:
+        "Where the system log listens. It is connected to before security.chroot, and looked for again, inside it then, when it went away.",
+      allowed: `an absolute path of at most ${SOCKET_PATH_MAXIMUM} octets`,
+    }),
+    "/dev/log",
   ),
 });
 

@@ -31,7 +31,7 @@ const TABLES: Readonly<Record<string, string>> = {
   security: "What remains of privileges once everything is set up.",
   hooks: "Programs that are run at changes, one after another, beside the daemon.",
   limits: "Bounds on memory and on what others can make this node send.",
-  log: "What is logged on standard error.",
+  log: "What is logged, and where.",
   status: "What is told to those who ask on this host.",
   state: "What outlives a restart.",
   metrics: "What is told to monitoring.",

@@ -7,7 +7,7 @@ import { option } from "@optique/core/primitives";
 import { path } from "@optique/run/valueparser";
 import { loadConfig, roleOfFile } from "../../config/mod.ts";
 import { isStatus } from "../control/status_text.ts";
-import type { Status } from "../control/status.ts";
+import type { PeerStatus, Status } from "../control/status.ts";
 import { ControlClient, NotRunning } from "../host/control/control_client.ts";
 
 /** Where daemons put their sockets unless told otherwise. */
@@ -80,11 +80,14 @@ export function connectOne(args: DaemonArguments): ControlClient {
   throw new Error(`Cannot tell which daemon is meant: ${sockets.join(", ")} (--socket says it)`);
 }
 
-/** The status of a daemon. @throws Error when it is of another version's form */
-export async function askStatus(client: ControlClient): Promise<Status> {
-  const status = await client.result("status");
-  if (!isStatus(status)) {
-    throw new Error(`Cannot understand the daemon at ${JSON.stringify(client.path)}: it is of another version`);
+/** The status of a daemon, with the list of its peers if wanted. @throws Error when it is of another version's form */
+export async function askStatus(client: ControlClient, withPeers: boolean = false): Promise<Status> {
+  const list: PeerStatus[] = [];
+  for await (const { kind, value } of client.ask("status", { peers: withPeers })) {
+    if (kind === "item") list.push(...(Array.isArray(value) ? value : []));
+    else if (isStatus(value)) {
+      return withPeers && value.peers !== null ? { ...value, peers: { ...value.peers, list } } : value;
+    }
   }
-  return status;
+  throw new Error(`Cannot understand the daemon at ${JSON.stringify(client.path)}: it is of another version`);
 }

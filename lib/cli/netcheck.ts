@@ -12,7 +12,7 @@ import type { NetcheckRequest } from "../host/tools/netcheck.ts";
 import { parseIpv4 } from "../wire/ipv4.ts";
 import { ExitCode } from "./exit_code.ts";
 import { netcheckJson, netcheckText, verdictOf } from "./netcheck_text.ts";
-import { answer, say } from "./output.ts";
+import { answer, answerColumns, say } from "./output.ts";
 import { Progress } from "./progress.ts";
 
 export const netcheckCommand = command(
@@ -71,7 +71,7 @@ export async function runNetcheck(args: NetcheckArguments): Promise<number> {
   const result = await checkNetwork(request, (stage) => progress.show(STAGES[stage]));
   progress.clear();
   const paint = painter(!Deno.noColor && Deno.stdout.isTerminal());
-  answer(args.json === true ? netcheckJson(result) : netcheckText(result, paint));
+  answer(args.json === true ? netcheckJson(result) : netcheckText(result, paint, answerColumns()));
   return verdictOf(result).teredo === "no" ? ExitCode.failure : ExitCode.ok;
 }
 

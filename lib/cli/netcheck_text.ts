@@ -20,7 +20,7 @@ import {
   type Verdict,
   type YesNo,
 } from "../core/netcheck/netcheck_report.ts";
-import { milliseconds } from "../control/words.ts";
+import { folded, milliseconds } from "../control/words.ts";
 import type { Paint } from "../control/status_text.ts";
 import type { NetcheckResult } from "../host/tools/netcheck.ts";
 import { type Endpoint, formatEndpoint, formatIpv4 } from "../wire/ipv4.ts";
@@ -42,13 +42,14 @@ interface PathLine {
   readonly words: string;
 }
 
-/** The whole answer for a terminal or a pipe. */
-export function netcheckText(result: NetcheckResult, paint: Paint): string {
+/** The whole answer. @param columns width of the terminal; `Infinity` for a pipe */
+export function netcheckText(result: NetcheckResult, paint: Paint, columns: number): string {
   const { report, unresolved, nativeIpv6 } = result;
   const verdict = verdictOf(result);
   const colour = { yes: "good", limited: "warn", no: "bad" } as const;
-  const lines = [...drawPath(report), ...unresolved.map(({ reason }) => reason), ""];
-  const row = (label: string, words: string): void => void lines.push(`${label.padEnd(LABEL_WIDTH)} ${words}`);
+  const lines = [...pathLines(report, columns), ...unresolved.map(({ reason }) => reason), ""];
+  const row = (label: string, words: string): void =>
+    void lines.push(...folded(`${label.padEnd(LABEL_WIDTH)} ${words}`, columns, LABEL_WIDTH + 1));
   row("UDP", report.udp === "not-checked" ? "no answer from any server" : report.udp);
   row("NAT", plain(report.nat));
   row("mapping", MAPPING[report.mapping]);
@@ -58,7 +59,7 @@ export function netcheckText(result: NetcheckResult, paint: Paint): string {
   row("lifetime", lifetimeWords(report.lifetime));
   row("bubbles", BUBBLES[report.bubbles]);
   row("native IPv6", plain(nativeIpv6));
-  lines.push("", paint(`${verdict.words}.`, colour[verdict.teredo]));
+  lines.push("", ...folded(`${verdict.words}.`, columns, 0).map((line) => paint(line, colour[verdict.teredo])));
   return `${lines.join("\n")}\n`;
 }
 
@@ -119,11 +120,19 @@ function lifetimeWords(lifetime: LifetimeFinding | undefined): string {
   return `an idle mapping lives ${seconds(lifetime.alive)} at least, and less than ${seconds(lifetime.dead)}`;
 }
 
+/** The picture, or the same in words where the terminal is too narrow. */
+function pathLines(report: NetcheckReport, columns: number): string[] {
+  const picture = drawPath(report);
+  if (picture.every((line) => line.length <= columns)) return picture;
+  return pathsOf(report).flatMap(({ mapped, server, words }) => [
+    `${server}  ${words}`,
+    ...(mapped === undefined ? [] : [`  sees ${formatEndpoint(mapped)}`]),
+  ]);
+}
+
 /** The picture: host, NAT, servers. */
 export function drawPath(report: NetcheckReport): string[] {
-  const paths = report.servers.flatMap(({ primary, secondary }) =>
-    [primary, secondary].filter((each) => each !== undefined).map((address) => pathLine(address))
-  );
+  const paths = pathsOf(report);
   if (paths.length === 0) return [];
   const groups: { mapped: Endpoint | undefined; lines: PathLine[] }[] = [];
   for (const line of paths.toSorted((a, b) => Number(a.mapped === undefined) - Number(b.mapped === undefined))) {
@@ -148,6 +157,12 @@ export function drawPath(report: NetcheckReport): string[] {
     });
   });
   return drawn;
+}
+
+function pathsOf(report: NetcheckReport): PathLine[] {
+  return report.servers.flatMap(({ primary, secondary }) =>
+    [primary, secondary].filter((each) => each !== undefined).map((address) => pathLine(address))
+  );
 }
 
 /** The line from the left to branch `branch` of `branches`, in the first or a later row of that branch. */

@@ -18,3 +18,19 @@ export function answer(text: string): void {
 export function say(words: string): void {
   writeStderr(`${words}\n`);
 }
+
+/** Width of the terminal that answers go to; `Infinity` where they go elsewhere. */
+export function answerColumns(): number {
+  return Deno.stdout.isTerminal() ? terminalSize().columns : Infinity;
+}
+
+/** Size of the terminal, characters. */
+export function terminalSize(): { readonly columns: number; readonly rows: number } {
+  try {
+    const { columns, rows } = Deno.consoleSize();
+    // One that does not know says 0.
+    return { columns: columns > 0 ? columns : 80, rows: rows > 0 ? rows : 24 };
+  } catch {
+    return { columns: 80, rows: 24 };
+  }
+}

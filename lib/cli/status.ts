@@ -4,12 +4,12 @@ import { merge, object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { optional } from "@optique/core/modifiers";
 import { command, constant, option } from "@optique/core/primitives";
-import type { PeerStatus, Status } from "../control/status.ts";
-import { isStatus, painter, statusText } from "../control/status_text.ts";
+import type { Status } from "../control/status.ts";
+import { painter, statusText } from "../control/status_text.ts";
 import { type ControlClient, NotRunning } from "../host/control/control_client.ts";
-import { connectAll, type DaemonArguments, daemonOptions } from "./daemons.ts";
+import { askStatus, connectAll, type DaemonArguments, daemonOptions } from "./daemons.ts";
 import { ExitCode } from "./exit_code.ts";
-import { answer, say } from "./output.ts";
+import { answer, answerColumns, say } from "./output.ts";
 import { watchStatus } from "./watch.ts";
 
 export const statusCommand = command(
@@ -45,7 +45,7 @@ export async function runStatus(args: StatusArguments): Promise<number> {
   try {
     const clients = connectAll(args);
     try {
-      if (args.watch === true) return await watchStatus(clients, args.json === true);
+      if (args.watch === true) return await watchStatus(clients, args.json === true, args.peers === true);
       return await showStatus(clients, args);
     } finally {
       for (const client of clients) client[Symbol.dispose]();
@@ -60,21 +60,9 @@ export async function runStatus(args: StatusArguments): Promise<number> {
 async function showStatus(clients: readonly ControlClient[], args: StatusArguments): Promise<number> {
   const paint = painter(!Deno.noColor && Deno.stdout.isTerminal());
   const statuses: Status[] = [];
-  for (const client of clients) statuses.push(await fetchStatus(client, args.peers === true));
+  for (const client of clients) statuses.push(await askStatus(client, args.peers === true));
   if (args.json === true) { for (const status of statuses) answer(`${JSON.stringify(status)}\n`); }
-  else answer(statuses.map((status) => statusText(status, paint, Date.now())).join("\n"));
+  else answer(statuses.map((status) => statusText(status, paint, Date.now(), answerColumns())).join("\n"));
   const failing = statuses.some(({ health }) => health.some(({ severity }) => severity === "error"));
   return failing ? ExitCode.failure : ExitCode.ok;
-}
-
-/** The status of a daemon, with its peers if wanted. */
-async function fetchStatus(client: ControlClient, withPeers: boolean): Promise<Status> {
-  const list: PeerStatus[] = [];
-  for await (const { kind, value } of client.ask("status", { peers: withPeers })) {
-    if (kind === "item") list.push(...(Array.isArray(value) ? value : []));
-    else if (isStatus(value)) {
-      return withPeers && value.peers !== null ? { ...value, peers: { ...value.peers, list } } : value;
-    }
-  }
-  throw new Error(`Cannot understand the daemon at ${JSON.stringify(client.path)}: it is of another version`);
 }

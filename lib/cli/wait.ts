@@ -79,7 +79,7 @@ async function look(args: DaemonArguments): Promise<readonly Status[]> {
   try {
     const clients = connectAll(args);
     try {
-      return await Promise.all(clients.map(askStatus));
+      return await Promise.all(clients.map((client) => askStatus(client)));
     } finally {
       for (const client of clients) client[Symbol.dispose]();
     }

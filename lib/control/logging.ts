@@ -1,9 +1,10 @@
 /**
- * Logs of the daemon, on standard error: one line a transition, never one a packet. The message is constant text, what varies are fields.
+ * Logs of the daemon, on standard error or in the system log: one line a transition, never one a packet. The message is constant text, what varies are fields.
  *
  * ```
  *   text      2026-11-21T09:30:00.123Z info    Qualified address=2001:0:c000:201:... elapsed=212
  *   journal   <6>Qualified address=2001:0:c000:201:... elapsed=212           (sd-daemon(3): priority; the journal has the time)
+ *   syslog    Qualified address=2001:0:c000:201:... elapsed=212              (priority, time and process stand before it)
  *   json      {"time":"2026-11-21T09:30:00.123Z","level":"info","logger":"miredo.client","message":"Qualified","elapsed":212}
  * ```
  *
@@ -24,11 +25,27 @@ export type Format = "auto" | "text" | "journal" | "json";
 export interface LoggingOptions {
   readonly level: Level;
   readonly format: Format;
+  /** Name of the facility; empty: standard error. */
+  readonly syslog_facility: string;
+  /** Path of the system log's socket. */
+  readonly syslog_socket: string;
+}
+
+/** The system log of the host. */
+export interface SystemLog {
+  /** Where messages go from now on. @returns why they cannot, or undefined */
+  configure(options: Pick<LoggingOptions, "syslog_facility" | "syslog_socket">): string | undefined;
+  /**
+   * Takes a message, without waiting.
+   * @param severity RFC 5424 6.2.1
+   * @returns false when it could not
+   */
+  write(severity: number, text: string): boolean;
 }
 
 /** How one line is written. */
 export interface LineStyle {
-  readonly format: Exclude<Format, "auto">;
+  readonly format: Exclude<Format, "auto"> | "syslog";
   /** With ANSI colours; text only. */
   readonly color: boolean;
   /** With the stack of errors among the fields. */
@@ -51,28 +68,40 @@ const LEVEL_WIDTH = "warning".length;
 /** Names in JSON lines that fields cannot take; theirs get "_" appended. */
 const RESERVED: readonly string[] = ["time", "level", "logger", "message"];
 
+const log = getLogger(["miredo", "log"]);
+
 const encoder = new TextEncoder();
 
 /**
- * Sends the logs of this isolate to standard error from now on. May be called again, for a new level or format.
- * @returns the format that `auto` stands for, or the one given
+ * Sends the logs of this isolate where they are to go from now on. May be called again, for a new level, format or facility. What the
+ * system log does not take goes to standard error, so that nothing is lost.
+ * @returns how lines look on standard error, or "syslog"
  */
-export function setUpLogging(options: LoggingOptions): LineStyle["format"] {
+export function setUpLogging(options: LoggingOptions, system: SystemLog): LineStyle["format"] {
   const style: LineStyle = {
     format: options.format === "auto" ? (journalReads() ? "journal" : "text") : options.format,
     color: !Deno.noColor && Deno.stderr.isTerminal(),
     stacks: options.level === "debug",
   };
+  const systemStyle: LineStyle = { ...style, format: options.format === "json" ? "json" : "syslog", color: false };
+  const toSystem = options.syslog_facility !== "";
+  const problem = system.configure(options);
   configureSync({
     reset: true,
-    sinks: { stderr: (record: LogRecord) => writeStderr(`${formatRecord(record, style)}\n`) },
+    sinks: {
+      all: (record: LogRecord) => {
+        if (toSystem && system.write(LEVELS[record.level].priority, formatRecord(record, systemStyle))) return;
+        writeStderr(`${formatRecord(record, style)}\n`);
+      },
+    },
     loggers: [
-      { category: "miredo", lowestLevel: options.level, sinks: ["stderr"] },
+      { category: "miredo", lowestLevel: options.level, sinks: ["all"] },
       // What the library says of itself: only when it goes wrong.
-      { category: ["logtape", "meta"], lowestLevel: "warning", sinks: ["stderr"] },
+      { category: ["logtape", "meta"], lowestLevel: "warning", sinks: ["all"] },
     ],
   });
-  return style.format;
+  if (problem !== undefined) log.warn("Messages go to standard error", { reason: problem });
+  return toSystem ? "syslog" : style.format;
 }
 
 /** Writes all of `text` to standard error before it returns. A reader that is gone is no reason to fail. */
@@ -107,6 +136,8 @@ export function formatRecord(record: LogRecord, style: LineStyle): string {
       return formatText(record, style);
     case "journal":
       return `<${LEVELS[record.level].priority}>${oneLine(textOf(record))}${fieldsOf(record, style)}`;
+    case "syslog":
+      return `${oneLine(textOf(record))}${fieldsOf(record, style)}`;
     case "json":
       return formatJson(record, style);
   }

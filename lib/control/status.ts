@@ -49,6 +49,9 @@ export interface PeerStatus {
   readonly state: PeerState;
   readonly last_heard_seconds: number;
   readonly last_sent_seconds: number;
+  /** IPv6 packets from and to the peer since it is in the table, modulo 2^32. */
+  readonly rx_packets: number;
+  readonly tx_packets: number;
 }
 
 export interface PeersStatus {

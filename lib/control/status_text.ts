@@ -13,7 +13,7 @@
 import type { HealthLine } from "./health.ts";
 import type { Finding, NatStatus, PeerStatus, Status } from "./status.ts";
 import { STATUS_SCHEMA } from "./status.ts";
-import { duration, grouped, milliseconds, scaled } from "./words.ts";
+import { duration, folded, grouped, milliseconds, scaled, shownLength } from "./words.ts";
 
 /** Paints text, or does not. */
 export type Paint = (text: string, colour: "good" | "bad" | "warn" | "dim" | "bold") => string;
@@ -28,6 +28,11 @@ export function painter(colours: boolean): Paint {
 
 /** Width of labels, characters. */
 const LABEL_WIDTH = 10;
+
+/** Lines as a terminal of that many columns takes them; `Infinity` for a pipe. */
+export function fitted(lines: readonly string[], columns: number): string[] {
+  return lines.flatMap((line) => folded(line, columns, LABEL_WIDTH + 1));
+}
 
 /** Counters shown as traffic, not in the list. */
 const TRAFFIC = /^(?:tun|udp)_[rt]x_/;
@@ -72,7 +77,7 @@ export function factsText(status: Status): string[] {
     const second = server.secondary === null ? "" : ` and ${server.secondary}`;
     const answers = server.round_trip_ms === null
       ? "no answer yet"
-      : `answers in ${milliseconds(server.round_trip_ms)}`;
+      : `answers in ${roundTripText(server.round_trip_ms)}`;
     const heard = server.last_heard_seconds === null ? "" : `, heard ${duration(server.last_heard_seconds)} ago`;
     lines.push(row("server", `${server.address}${second}, ${answers}${heard}`));
   }
@@ -85,6 +90,11 @@ export function factsText(status: Status): string[] {
   if (peers !== null) lines.push(row("peers", `${grouped(peers.count)} of at most ${grouped(peers.limit)}`));
   lines.push(row("process", `${status.pid}, miredo ${status.version}, up ${duration(status.uptime_seconds)}`));
   return lines;
+}
+
+/** The clock of the machine has whole milliseconds. */
+function roundTripText(value: number): string {
+  return value < 1 ? "less than 1 ms" : milliseconds(value).replace(/\.\d+ ms$/, " ms");
 }
 
 function natText(nat: NatStatus): string {
@@ -125,31 +135,66 @@ export function countersText(status: Status, paint: Paint): string[] {
   return lines;
 }
 
-/** The list of peers as columns. */
-export function peersText(peers: readonly PeerStatus[], paint: Paint): string[] {
+/** The two last columns of a list of peers: their titles, and what stands there. */
+export interface PeerTraffic {
+  readonly titles: readonly [string, string];
+  readonly of: (peer: PeerStatus) => readonly [string, string];
+}
+
+const PACKETS: PeerTraffic = {
+  titles: ["packets in", "out"],
+  of: (peer) => [grouped(peer.rx_packets), grouped(peer.tx_packets)],
+};
+
+/** The first column that holds numbers. */
+const NUMBERS_FROM = 4;
+
+/** Peers as columns, in the order given. Where those are wider than the terminal, what follows the address stands below it. */
+export function peersText(
+  peers: readonly PeerStatus[],
+  paint: Paint,
+  columns: number,
+  { titles, of }: PeerTraffic = PACKETS,
+): string[] {
   if (peers.length === 0) return ["no peers"];
-  const rows = peers.toSorted((a, b) => a.last_heard_seconds - b.last_heard_seconds).map((peer) => [
-    peer.address,
+  const head = ["endpoint", "path", "state", "heard", ...titles];
+  const rows = peers.map((peer) => [
     peer.endpoint ?? "-",
     peer.path,
     peer.state,
     peer.state === "silent" || peer.state === "negotiating" ? "never" : `${duration(peer.last_heard_seconds)} ago`,
+    ...of(peer),
   ]);
-  const head = ["peer", "endpoint", "path", "state", "heard"];
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((cells) => cells[i].length)));
   const line = (cells: readonly string[]): string =>
-    cells.map((cell, i) => cell.padEnd(widths[i])).join("  ").trimEnd();
-  return [paint(line(head), "bold"), ...rows.map(line)];
+    cells.map((cell, i) => i < NUMBERS_FROM ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join("  ");
+  const addressWidth = Math.max(...peers.map(({ address }) => address.length));
+  if (addressWidth + 2 + shownLength(line(head)) <= columns) {
+    return [
+      paint(`${"peer".padEnd(addressWidth)}  ${line(head)}`, "bold"),
+      ...rows.map((cells, i) => `${peers[i].address.padEnd(addressWidth)}  ${line(cells)}`),
+    ];
+  }
+  return [
+    paint("peer", "bold"),
+    paint(`  ${line(head)}`, "bold"),
+    ...rows.flatMap((cells, i) => [peers[i].address, `  ${line(cells)}`]),
+  ];
 }
 
-/** The whole status. @param now Unix time, milliseconds */
-export function statusText(status: Status, paint: Paint, now: number): string {
+/**
+ * The whole status, the peers last heard first.
+ * @param now Unix time, milliseconds
+ * @param columns width of the terminal; `Infinity` for a pipe
+ */
+export function statusText(status: Status, paint: Paint, now: number, columns: number): string {
+  const list = status.peers?.list?.toSorted((a, b) => a.last_heard_seconds - b.last_heard_seconds);
   const blocks = [
     [headline(status, paint, now)],
-    healthText(status.health, paint),
-    factsText(status),
+    fitted(healthText(status.health, paint), columns),
+    fitted(factsText(status), columns),
     countersText(status, paint),
-    status.peers?.list === undefined ? [] : peersText(status.peers.list, paint),
+    list === undefined ? [] : peersText(list, paint, columns),
   ];
   return blocks.filter((lines) => lines.length > 0).map((lines) => `${lines.join("\n")}\n`).join("\n");
 }

@@ -57,3 +57,34 @@ export function sparkline(values: readonly number[], width: number): string {
   };
   return shown.map(bar).join("").padStart(width, " ");
 }
+
+// deno-lint-ignore no-control-regex
+const SGR_SEQUENCE = /\x1b\[[0-9;]*m/g;
+
+/** Characters that a line takes in a terminal: colours take none. */
+export function shownLength(line: string): number {
+  return [...line.replace(SGR_SEQUENCE, "")].length;
+}
+
+/**
+ * A line in pieces that fit a terminal, broken where there are several words.
+ * @param columns width of the terminal
+ * @param indent how far what does not fit the first piece stands in
+ */
+export function folded(line: string, columns: number, indent: number): string[] {
+  if (shownLength(line) <= columns || columns <= 2 * indent) return [line];
+  const pieces: string[] = [];
+  let piece = "";
+  // Runs of spaces stay with the word before them: they keep columns in line.
+  for (const word of line.match(/\S*\s*/g) ?? []) {
+    const length = shownLength(word.trimEnd());
+    const broken = shownLength(piece) + length > columns && (pieces.length > 0 || shownLength(piece) > indent);
+    // A word that fits no piece is no reason for another one.
+    if (broken && length > 0 && piece.trim() !== "" && length <= columns - indent) {
+      pieces.push(piece.trimEnd());
+      piece = " ".repeat(indent);
+    }
+    piece += word;
+  }
+  return [...pieces, piece.trimEnd()];
+}

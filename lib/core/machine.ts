@@ -92,10 +92,11 @@ export interface Machine {
   /**
    * A super-packet: packets of one flow that the host has not cut apart yet, `length` octets at `at` as one IPv6 packet.
    * @param largest octets of the largest packet it will be cut into
+   * @param packets how many it will be cut into
    * @returns true when every one of them would go to the same established peer: `sendUdp` has been called once, with the whole. False when
    *   nothing was done: the host cuts it and hands in the packets one by one.
    */
-  fromTunSuper(at: number, length: number, largest: number, now: Millis): boolean;
+  fromTunSuper(at: number, length: number, largest: number, now: Millis, packets: number): boolean;
   /**
    * One datagram that arrived on local socket `socket`.
    * @param address IPv4 source, host order

@@ -5,6 +5,7 @@
  *   bucket, 64 octets = one line of the cache:   record 2n | record 2n + 1
  *   record, 8 words:   0..3 IPv6 address   4 mapped IPv4   5 port << 16 | bubbles << 8 | overflow << 4 | flags
  *                      6 last reception    7 last transmission
+ *   behind all records, 2 words each:          packets received | packets sent
  * ```
  *
  * The keyed hash of an address names its home bucket; who finds it full goes to the next one with room. Each bucket counts how many records
@@ -12,7 +13,7 @@
  * always at home, after a single line. A removal counts back and leaves nothing behind. Records never move, so a record number is stable
  * from {@link PeerTable.insert} to removal. Methods that take one expect a live one.
  *
- * The memory is made once for the largest number of peers, and the kernel commits its pages as they are used: 197 MB for 5 million peers.
+ * The memory is made once for the largest number of peers, and the kernel commits its pages as they are used: 246 MB for 5 million peers.
  */
 
 import type { Ipv4 } from "../wire/ipv4.ts";
@@ -29,7 +30,7 @@ export const PEER_VALIDITY: Millis = 30_000;
  */
 export const PEER_LIFETIME: Millis = 300_000;
 
-/** Largest table, peers: records then take 2 GiB. */
+/** Largest table, peers: its memory then takes 3.1 GiB of address space. */
 export const MAX_TABLE = 2 ** 26;
 
 /** Records that one insertion into a full table looks at for something to evict: keeps a flood of new peers cheap. */
@@ -41,6 +42,7 @@ const MAX_LOAD = 0.8125;
 const RECORD_WORDS = 8;
 const BUCKET_RECORDS = 2;
 const BUCKET_WORDS = BUCKET_RECORDS * RECORD_WORDS;
+const TRAFFIC_WORDS = 2;
 
 /** Records of one page of the kernel, 4096 octets: where none is in use, none is looked at. */
 const PAGE_RECORDS = 128;
@@ -87,6 +89,8 @@ export class PeerTable {
   readonly #onRemove: ((peer: number) => void) | undefined;
   readonly #words: Int32Array;
   readonly #unsigned: Uint32Array;
+  /** Packets received and sent, by record: apart, so that a bucket stays one line of the cache. */
+  readonly #traffic: Uint32Array;
   readonly #buckets: number;
   /** Records in use in each page. */
   readonly #inPage: Uint8Array;
@@ -107,9 +111,11 @@ export class PeerTable {
     this.#hash = new KeyedHash(options.random);
     this.#onRemove = options.onRemove;
     this.#buckets = Math.max(2, Math.ceil(maxPeers / MAX_LOAD / BUCKET_RECORDS));
-    const records = alignedMemory(this.#buckets * BUCKET_WORDS * 4);
+    const recordOctets = this.#buckets * BUCKET_WORDS * 4;
+    const records = alignedMemory(recordOctets + this.highWater * TRAFFIC_WORDS * 4);
     this.#words = new Int32Array(records, 0, this.#buckets * BUCKET_WORDS);
     this.#unsigned = new Uint32Array(records, 0, this.#buckets * BUCKET_WORDS);
+    this.#traffic = new Uint32Array(records, recordOctets, this.highWater * TRAFFIC_WORDS);
     this.#inPage = new Uint8Array(Math.ceil(this.highWater / PAGE_RECORDS));
   }
 
@@ -143,10 +149,10 @@ export class PeerTable {
 
   /** Memory of a full table, octets. */
   get octets(): number {
-    return this.#words.byteLength + this.#inPage.byteLength;
+    return this.#words.byteLength + this.#traffic.byteLength + this.#inPage.byteLength;
   }
 
-  /** The memory of the records, which never moves: for who can tell the kernel how it is used. */
+  /** The memory of the table, which never moves: for who can tell the kernel how it is used. */
   get memory(): ArrayBufferLike {
     return this.#words.buffer;
   }
@@ -207,6 +213,7 @@ export class PeerTable {
     words[r + ADDRESS] = 0;
     words[r + PORT_FLAGS] = words[r + PORT_FLAGS] & OVERFLOW | USED;
     this.#unsigned[r + RECEPTION] = this.#unsigned[r + TRANSMISSION] = this.#ticks(now - PEER_VALIDITY);
+    this.#traffic[peer * TRAFFIC_WORDS] = this.#traffic[peer * TRAFFIC_WORDS + 1] = 0;
     if (this.#inPage[Math.floor(peer / PAGE_RECORDS)]++ === 0) this.#pages++;
     this.#size++;
     return peer;
@@ -333,6 +340,24 @@ export class PeerTable {
 
   setLastTransmission(peer: number, now: Millis): void {
     this.#unsigned[peer * RECORD_WORDS + TRANSMISSION] = this.#ticks(now);
+  }
+
+  /** IPv6 packets received from the peer for somebody behind us, modulo 2^32. Bubbles and tests are none. */
+  received(peer: number): number {
+    return this.#traffic[peer * TRAFFIC_WORDS];
+  }
+
+  countReceived(peer: number): void {
+    this.#traffic[peer * TRAFFIC_WORDS]++;
+  }
+
+  /** IPv6 packets sent to the peer for somebody behind us, modulo 2^32. */
+  sent(peer: number): number {
+    return this.#traffic[peer * TRAFFIC_WORDS + 1];
+  }
+
+  countSent(peer: number, packets: number): void {
+    this.#traffic[peer * TRAFFIC_WORDS + 1] += packets;
   }
 
   /** True when a packet came from the peer less than 30 s ago (RFC 4380 5.2.4). */

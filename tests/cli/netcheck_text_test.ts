@@ -57,7 +57,7 @@ const GOOD: NetcheckReport = {
 };
 
 Deno.test("a good network, whole", () => {
-  const text = netcheckText({ report: GOOD, unresolved: [], nativeIpv6: "no" }, painter(false));
+  const text = netcheckText({ report: GOOD, unresolved: [], nativeIpv6: "no" }, painter(false), Infinity);
   assert.equal(
     text,
     `this host             outside the NAT        server
@@ -134,6 +134,7 @@ Deno.test("each reason why nobody gave a good answer has words of its own", () =
         nativeIpv6: "no",
       },
       painter(false),
+      Infinity,
     );
   const silent = address("192.0.2.1");
   assert.match(only(silent), /it is down, wants a secret, or UDP port 3544 is blocked on the way\.\n$/);

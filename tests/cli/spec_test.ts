@@ -289,8 +289,9 @@ spec("config import turns files of the C Miredo into TOML", {
 # miredo.conf:1: ServerAddress teredo.example.net
 servers = ["teredo.example.net"]
 
-# Not carried over, or with a remark:
-# miredo.conf:2: SyslogFacility daemon: messages go to standard error, which the journal keeps (log.format)
+[log]
+# miredo.conf:2: SyslogFacility daemon
+syslog_facility = "daemon"
 `,
   },
   {
@@ -370,8 +371,10 @@ queue_octets_total = 16777216  # default
 icmpv6_errors_per_second = 10  # default
 
 [log]
-level = "info"   # default
-format = "auto"  # default
+level = "info"              # default
+format = "auto"             # default
+syslog_facility = ""        # default
+syslog_socket = "/dev/log"  # default
 
 [status]
 socket = "/run/miredo/relay.sock"  # default

@@ -88,8 +88,10 @@ user = "nobody"  # default
 chroot = ""      # default
 
 [log]
-level = "debug"  # --set:1:11
-format = "auto"  # default
+level = "debug"             # --set:1:11
+format = "auto"             # default
+syslog_facility = ""        # default
+syslog_socket = "/dev/log"  # default
 
 [status]
 socket = "/run/miredo/server.sock"  # default

@@ -96,6 +96,9 @@ async function run(script: string, env: Record<string, string> = {}): Promise<{ 
   const module = new URL("lib/control/logging.ts", ROOT).href;
   const code = `import { getLogger, setUpLogging } from ${JSON.stringify(module)};
     const log = getLogger(["miredo", "test"]);
+    const system = { configure: () => undefined, write: () => false };
+    const setUp = (level, format, system_ = system, syslog_facility = "") =>
+      setUpLogging({ level, format, syslog_facility, syslog_socket: "/dev/log" }, system_);
     const all = () => { log.debug("D"); log.info("I"); log.warn("W"); log.error("E", { n: 1 }); };
     ${script}`;
   const file = await Deno.makeTempFile({ suffix: ".ts" });
@@ -117,9 +120,9 @@ async function run(script: string, env: Record<string, string> = {}): Promise<{ 
 Deno.test("levels filter, can be changed later, and nothing is lost at an abrupt end", async () => {
   const { stdout, stderr } = await run(`
     all();
-    setUpLogging({ level: "warning", format: "journal" });
+    setUp("warning", "journal");
     all();
-    setUpLogging({ level: "debug", format: "journal" });
+    setUp("debug", "journal");
     all();
     Deno.exit(0);`);
   assert.equal(stdout, "");
@@ -128,13 +131,32 @@ Deno.test("levels filter, can be changed later, and nothing is lost at an abrupt
 
 Deno.test("auto is for the journal only where standard error is the journal's stream", async () => {
   // A stream of another process: inherited by a shell from a service, and of no meaning for this pipe.
-  const foreign = await run('setUpLogging({ level: "error", format: "auto" }); all();', { JOURNAL_STREAM: "8:1" });
+  const foreign = await run('setUp("error", "auto"); all();', { JOURNAL_STREAM: "8:1" });
   assert.match(foreign.stderr, /^\d{4}-\S+Z error {3}E n=1\n$/);
   const own = await run(
     `import { fstatSync } from "node:fs";
      const { dev, ino } = fstatSync(2);
      Deno.env.set("JOURNAL_STREAM", dev + ":" + ino);
-     setUpLogging({ level: "error", format: "auto" }); all();`,
+     setUp("error", "auto"); all();`,
   );
   assert.equal(own.stderr, "<3>E n=1\n");
+});
+
+Deno.test("what the system log takes is not on standard error, what it does not take is, and that it takes none is said", async () => {
+  const { stdout, stderr } = await run(`
+    const taken = [];
+    const takes = { configure: () => undefined, write: (severity, text) => text !== "W" && taken.push([severity, text]) > 0 };
+    console.log(setUp("debug", "journal", takes, "daemon"));
+    all();
+    setUp("error", "json", takes, "daemon");
+    all();
+    console.log(JSON.stringify(taken));
+    console.log(setUp("warning", "journal", { configure: () => "Cannot connect", write: () => false }, "daemon"));
+    log.error("E");`);
+  const [format, taken, still] = stdout.trimEnd().split("\n");
+  const json = JSON.parse(JSON.parse(taken)[3][1]);
+  assert.deepEqual([format, JSON.parse(taken).slice(0, 3)], ["syslog", [[7, "D"], [6, "I"], [3, "E n=1"]]]);
+  assert.deepEqual([json.level, json.message, json.n], ["error", "E", 1]);
+  assert.equal(stderr, '<4>W\n<4>Messages go to standard error reason="Cannot connect"\n<3>E\n');
+  assert.equal(still, "syslog");
 });

@@ -133,10 +133,26 @@ Deno.test("the clock of the records survives 50 days, and times before the table
   assert.equal(peers.valid(peer, 60 * day), false);
 });
 
-Deno.test("a table of 5 million peers keeps to 40 octets each, and impossible sizes are refused", () => {
+Deno.test("packets from and to a peer are counted apart from every other record, to 2^32, and anew for its next owner", () => {
+  const peers = table(10);
+  const a = peers.insert(A, 0, 0), b = peers.insert(B, 0, 0);
+  peers.countReceived(a);
+  peers.countSent(a, 20);
+  peers.countSent(a, 2 ** 31);
+  peers.countSent(b, 3);
+  assert.deepEqual([peers.received(a), peers.sent(a), peers.received(b), peers.sent(b)], [1, 2 ** 31 + 20, 0, 3]);
+  peers.countSent(a, 2 ** 31);
+  assert.equal(peers.sent(a), 20);
+  for (const [peer, key] of [[a, A], [b, B]] as const) assert.deepEqual(peers.key(peer), key);
+  peers.remove(a);
+  const again = peers.insert(A, 0, 1);
+  assert.deepEqual([peers.received(again), peers.sent(again)], [0, 0]);
+});
+
+Deno.test("a table of 5 million peers keeps to 50 octets each, and impossible sizes are refused", () => {
   const peers = table(5_000_000);
   assert.equal(peers.capacity, 5_000_000);
-  assert.ok(peers.octets <= 40 * 5_000_000, `${peers.octets}`);
+  assert.ok(peers.octets <= 50 * 5_000_000, `${peers.octets}`);
   for (const size of [0, -1, 1.5, NaN, MAX_TABLE + 1]) {
     assert.throws(() => table(size), { name: "RangeError" });
   }

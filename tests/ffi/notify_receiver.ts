@@ -4,7 +4,7 @@ import { AF_UNIX, SOCK_DGRAM } from "../../ffi/abi/socket.ts";
 import { check, errno } from "../../ffi/errno.ts";
 import { close } from "../../ffi/io.ts";
 import { libc } from "../../ffi/libc.ts";
-import { notifySocketAddress } from "../../ffi/notify.ts";
+import { datagramAddress } from "../../ffi/unix_datagram.ts";
 import { openSocket } from "../../ffi/socket.ts";
 
 /** Octets of the longest message there is. */
@@ -18,7 +18,7 @@ export class NotifyReceiver implements Disposable {
   /** @param name absolute path, or abstract name that starts with "@" */
   constructor(name: string) {
     this.name = name;
-    const address = notifySocketAddress(name);
+    const address = datagramAddress(name);
     this.#fd = openSocket(AF_UNIX, SOCK_DGRAM, 0, "open the manager's socket");
     check(libc().bind(this.#fd, address, address.length), "bind", `bind to ${JSON.stringify(name)}`);
   }

@@ -5,7 +5,7 @@ import { AF_UNIX } from "../../ffi/abi/socket.ts";
 import { monotonicMicroseconds } from "../../ffi/clock.ts";
 import { SystemError } from "../../ffi/errno.ts";
 import { readTextFile } from "../../ffi/io.ts";
-import { NotifySocket, notifySocketAddress } from "../../ffi/notify.ts";
+import { datagramAddress, UnixDatagram } from "../../ffi/unix_datagram.ts";
 import { NotifyReceiver } from "./notify_receiver.ts";
 
 /** A name that no other program has. */
@@ -14,19 +14,19 @@ function unique(): string {
 }
 
 Deno.test("the address of a path ends with its NUL, that of an abstract name where the name ends (unix(7))", () => {
-  const path = notifySocketAddress("/run/n");
+  const path = datagramAddress("/run/n");
   assert.deepEqual([...path], [AF_UNIX, 0, ...new TextEncoder().encode("/run/n"), 0]);
-  const abstract = notifySocketAddress("@n");
+  const abstract = datagramAddress("@n");
   assert.deepEqual([...abstract], [AF_UNIX, 0, 0, 0x6e]);
 });
 
 Deno.test("names that are neither, or longer than the kernel takes, are refused", () => {
-  assert.throws(() => notifySocketAddress("run/n"), /Cannot use notify socket "run\/n": it is neither/);
-  assert.throws(() => notifySocketAddress(""), RangeError);
-  assert.throws(() => notifySocketAddress(`/${"n".repeat(107)}`), /more than 107 octets/);
-  assert.equal(notifySocketAddress(`/${"n".repeat(106)}`).length, 110);
-  assert.equal(notifySocketAddress(`@${"n".repeat(107)}`).length, 110);
-  assert.throws(() => notifySocketAddress(`@${"n".repeat(108)}`), RangeError);
+  assert.throws(() => datagramAddress("run/n"), /Cannot use socket "run\/n": it is neither/);
+  assert.throws(() => datagramAddress(""), RangeError);
+  assert.throws(() => datagramAddress(`/${"n".repeat(107)}`), /more than 107 octets/);
+  assert.equal(datagramAddress(`/${"n".repeat(106)}`).length, 110);
+  assert.equal(datagramAddress(`@${"n".repeat(107)}`).length, 110);
+  assert.throws(() => datagramAddress(`@${"n".repeat(108)}`), RangeError);
 });
 
 for (const kind of ["a path", "an abstract name"] as const) {
@@ -34,7 +34,7 @@ for (const kind of ["a path", "an abstract name"] as const) {
     const directory = Deno.makeTempDirSync({ prefix: "miredo-notify-" });
     try {
       using manager = new NotifyReceiver(kind === "a path" ? `${directory}/notify` : `@${unique()}`);
-      using socket = new NotifySocket(manager.name);
+      using socket = new UnixDatagram(manager.name, "the manager");
       assert.equal(socket.send("READY=1\nSTATUS=über alles"), 0);
       assert.equal(socket.send("WATCHDOG=1"), 0);
       assert.deepEqual(manager.all(), ["READY=1\nSTATUS=über alles", "WATCHDOG=1"]);
@@ -46,7 +46,7 @@ for (const kind of ["a path", "an abstract name"] as const) {
 
 Deno.test("a manager that is not there is an error that names it", () => {
   assert.throws(
-    () => new NotifySocket("/nonexistent/notify"),
+    () => new UnixDatagram("/nonexistent/notify", "the service manager"),
     (error) =>
       error instanceof SystemError && error.code === "ENOENT" && error.message.includes('"/nonexistent/notify"'),
   );
@@ -54,7 +54,7 @@ Deno.test("a manager that is not there is an error that names it", () => {
 
 Deno.test("a manager that does not read, or has gone, never makes the sender wait", () => {
   const manager = new NotifyReceiver(`@${unique()}`);
-  using socket = new NotifySocket(manager.name);
+  using socket = new UnixDatagram(manager.name, "the manager");
   let result = 0;
   for (let sent = 0; sent < 100_000 && result === 0; sent++) result = socket.send("WATCHDOG=1");
   assert.equal(result, -11); // EAGAIN

@@ -146,7 +146,7 @@ export class Watch {
   tunSuper(machine: Machine, packet: Uint8Array, largest: number): void {
     let taken = false;
     this.#give("super", packet, () => {
-      taken = machine.fromTunSuper(INPUT_AT, packet.length, largest, this.now);
+      taken = machine.fromTunSuper(INPUT_AT, packet.length, largest, this.now, Math.ceil(packet.length / largest));
       this.outputs += taken ? 0 : 1; // a refusal is an answer as well
     });
     assert.equal(this.outputs, 1, taken ? "takes a super-packet and sends it not once" : "refuses what it sends");

@@ -1,6 +1,7 @@
 /** What an operator asks running daemons: status, ping, wait and metrics, over real kernels. */
 
 import assert from "node:assert/strict";
+import { statusProblems } from "../control/status_schema.ts";
 import { until } from "./child.ts";
 import type { LabHost } from "./lab.ts";
 import {
@@ -93,6 +94,14 @@ labTest("status, ping and metrics tell how two clients and the IPv6 Internet are
   assert.equal(code, 0, stdout);
   const status = JSON.parse(stdout);
   assert.equal(status.schema, 1);
+  assert.deepEqual(statusProblems(status), []);
+  for (const host of [world.server, world.relay]) {
+    assert.deepEqual(
+      statusProblems(JSON.parse((await ask(host, "status", "--json", "--peers")).stdout)),
+      [],
+      host.name,
+    );
+  }
   assert.equal(status.state, "qualified");
   assert.equal(status.address, alice.address);
   assert.equal(status.server.address, SERVER);
@@ -104,8 +113,17 @@ labTest("status, ping and metrics tell how two clients and the IPv6 Internet are
     peer: { address: string; path: string; state: string },
   ) => [peer.address, peer.path, peer.state]);
   assert.deepEqual(paths.toSorted(), [[bob.address, "direct", "open"], [WEB, "relay", "open"]].toSorted());
+  const toBob = status.peers.list.find(({ address }: { address: string }) => address === bob.address);
+  // Two pings, the one from the relay not among them.
+  assert.ok(toBob.rx_packets >= 2 && toBob.tx_packets >= 2, JSON.stringify(toBob));
   assert.ok(status.histograms.first_packet_seconds.count >= 1);
   assert.equal(status.histograms.qualification_seconds.count, 1);
+
+  const nat = await until("the test of the NAT", async () => {
+    const { nat } = JSON.parse((await ask(alice.host, "status", "--json")).stdout);
+    return nat.hairpin === "not checked" ? undefined : nat;
+  });
+  assert.deepEqual([nat.filtering_open, nat.hairpin], ["no", "no"]);
 
   const metrics = await ask(alice.host, "metrics");
   assert.match(metrics.stdout, /^miredo_state\{state="qualified"\} 1$/m);

@@ -200,6 +200,7 @@ const CLIENT_DEFAULTS: Omit<ClientOptions, "localEndpoint" | "subnets"> = {
   localDiscovery: false,
   requireSameMappedAddress: true,
   intervalDetermination: false,
+  natTest: false,
   identifier: undefined,
   secret: undefined,
   remembered: undefined,

@@ -36,6 +36,7 @@ import { LocalPeers } from "../traversal/local_peers.ts";
 import { type Environment, type Machine, type Millis, Socket, uniform } from "../machine.ts";
 import { Maintenance } from "../qualification/maintenance.ts";
 import { NatBehaviour } from "../qualification/nat_behaviour.ts";
+import { NAT_TEST_SOCKET, NatTest } from "../qualification/nat_test.ts";
 import { Negotiation } from "./negotiation.ts";
 import { PeerEntries } from "./peer_entries.ts";
 import type { PeerTable } from "../peers.ts";
@@ -82,6 +83,7 @@ export class Client implements Machine {
   readonly #negotiation: Negotiation;
   readonly #discovery: LocalDiscovery;
   readonly #determination: IntervalDetermination;
+  readonly #natTest: NatTest;
   readonly #reception: Reception;
   readonly #transmission: Transmission;
 
@@ -159,6 +161,7 @@ export class Client implements Machine {
       credentials,
       (interval) => this.#onInterval(interval),
     );
+    this.#natTest = new NatTest(environment, credentials, subnets);
     this.#reception = new Reception({
       ...shared,
       discovery,
@@ -182,7 +185,7 @@ export class Client implements Machine {
         mapped,
         symmetric,
         portPreserving: this.#identity.portPreserving,
-        nat: this.#behaviour.report,
+        nat: { ...this.#behaviour.report, ...this.#natTest.findings },
         since: this.#since,
         refreshInterval: this.#maintenance.refreshInterval,
       };
@@ -251,8 +254,8 @@ export class Client implements Machine {
     this.#transmission.send(at, length, now);
   }
 
-  fromTunSuper(at: number, length: number, largest: number, now: Millis): boolean {
-    return this.#transmission.sendSuper(at, length, largest, now);
+  fromTunSuper(at: number, length: number, largest: number, now: Millis, packets: number): boolean {
+    return this.#transmission.sendSuper(at, length, largest, now, packets);
   }
 
   fromUdp(
@@ -264,11 +267,14 @@ export class Client implements Machine {
     destination: Ipv4,
     now: Millis,
   ): void {
-    if (socket !== INTERVAL_SOCKET) {
+    if (socket !== INTERVAL_SOCKET && socket !== NAT_TEST_SOCKET) {
+      const test = this.#natTest;
+      if (test.listening && test.take(socket, at, length, address, port, now)) return;
       this.#reception.receive(socket, at, length, address, port, destination, now);
       return;
     }
-    const fault = this.#determination.receive(at, length, address, port, now);
+    const receiver = socket === INTERVAL_SOCKET ? this.#determination : this.#natTest;
+    const fault = receiver.receive(at, length, address, port, now);
     if (fault !== undefined) this.#environment.counters.count(fault);
   }
 
@@ -282,6 +288,7 @@ export class Client implements Machine {
     if (this.#identity.qualified) this.#punching.onTimer(now);
     this.#discovery.onTimer(now);
     this.#determination.onTimer(now);
+    this.#natTest.onTimer(now);
     this.#entries.onTimer(now);
   }
 
@@ -294,6 +301,7 @@ export class Client implements Machine {
       this.#identity.qualified ? this.#punching.deadline : Infinity,
       this.#discovery.deadline,
       this.#determination.deadline,
+      this.#natTest.deadline,
       this.#entries.deadline,
     );
   }
@@ -321,6 +329,7 @@ export class Client implements Machine {
     this.#maintenance.stop();
     this.#discovery.stop();
     this.#determination.stop();
+    this.#natTest.stop();
     this.#negotiation.clear();
     if (!this.#identity.qualified) return;
     this.#identity.forget();
@@ -403,6 +412,8 @@ export class Client implements Machine {
       elapsed,
     });
     this.#determination.start(server, now);
+    const { endpointIndependent: independent } = this.#behaviour.report;
+    if (this.#options.natTest) this.#natTest.start({ server, mapped, independent }, now);
   }
 
   #onMappingChange(mapped: Endpoint, elapsed: Millis, now: Millis): void {

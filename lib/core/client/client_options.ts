@@ -5,6 +5,7 @@ import type { Ipv6 } from "../../wire/ipv6.ts";
 import type { OfflineReason } from "../events.ts";
 import type { Millis } from "../machine.ts";
 import type { NatReport } from "../qualification/nat_behaviour.ts";
+import type { NatFindings } from "../qualification/nat_test.ts";
 
 /** Settings of a client. All times in milliseconds, all sizes in octets. */
 export interface ClientOptions {
@@ -34,6 +35,8 @@ export interface ClientOptions {
   readonly requireSameMappedAddress: boolean;
   /** Find out how long the NAT keeps a mapping and refresh accordingly (RFC 4380 5.2.7). */
   readonly intervalDetermination: boolean;
+  /** Find out how the NAT filters and whether it hairpins, by a few datagrams to the server and to the own mapping. */
+  readonly natTest: boolean;
   /** Client identifier for secure qualification (RFC 4380 5.2.2), at most 255 octets; used only with {@link secret}. */
   readonly identifier: Uint8Array | undefined;
   /** Shared secret for secure qualification; undefined: none, only nonces are checked. */
@@ -108,7 +111,7 @@ export type ClientState =
     /** External port equals the local port. */
     readonly portPreserving: boolean;
     /** What is known of the NAT. */
-    readonly nat: NatReport;
+    readonly nat: NatReport & NatFindings;
     readonly since: Millis;
     /** Present refresh interval: configured, or found by interval determination. */
     readonly refreshInterval: Millis;

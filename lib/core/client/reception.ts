@@ -205,7 +205,7 @@ export class Reception {
     }
     table.setLastReception(peer, now);
     if (bubble) return this.#consumeBubble(peer, trailers, now);
-    const accepted = this.#accept(datagram);
+    const accepted = this.#accept(peer, datagram);
     if (accepted && now - table.lastTransmission(peer) >= ONE_WAY_REFRESH) this.#refreshSender(peer, datagram, now);
   }
 
@@ -250,7 +250,7 @@ export class Reception {
       if (!this.#arrive(entry, socket, false, now)) return;
       negotiation.establish(entry, address, port, false, now);
       if (bubble) this.#consumeBubble(entry, trailers, now);
-      else this.#accept(datagram);
+      else this.#accept(entry, datagram);
       return;
     }
     if (isLinkLocal(bytes, source)) return this.#drop("link-local-source");
@@ -398,12 +398,13 @@ export class Reception {
   }
 
   /** Hands the packet to the host. @returns false when it must not see it */
-  #accept(datagram: Datagram): boolean {
+  #accept(peer: number, datagram: Datagram): boolean {
     const fault = hostFault(this.#environment.memory.bytes, datagram.ipv6At, datagram.ipv6Length);
     if (fault !== undefined) {
       this.#drop(fault);
       return false;
     }
+    this.#table.countReceived(peer);
     this.#environment.sink.writeIpv6(datagram.ipv6At, datagram.ipv6Length);
     return true;
   }

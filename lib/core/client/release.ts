@@ -30,6 +30,7 @@ export function releaseQueues(
   outbound.drain((packet) => {
     memory.bytes.set(packet, memory.scratch);
     counters.count("packets_flushed");
+    table.countSent(peer, 1);
     if (table.steered(peer)) punching.send(peer, memory.scratch, packet.length, now);
     else sink.sendUdp(Socket.service, memory.scratch, packet.length, address, port);
   });
@@ -37,6 +38,7 @@ export function releaseQueues(
     if (readU32(packet, 0) !== address || readU16(packet, 4) !== port) return counters.count("unproven-peer");
     memory.bytes.set(packet, memory.scratch);
     counters.count("packets_flushed");
+    table.countReceived(peer);
     sink.writeIpv6(memory.scratch + ENDPOINT_LENGTH, packet.length - ENDPOINT_LENGTH);
   });
 }

@@ -77,6 +77,7 @@ export class Transmission {
     if (peer >= 0 && table.trusted(peer) && table.valid(peer, now)) {
       table.setLastTransmission(peer, now);
       if (table.steered(peer)) return this.#sendSteered(peer, at, length, now);
+      table.countSent(peer, 1);
       sink.sendUdp(Socket.service, at, length, table.address(peer), table.port(peer));
       return;
     }
@@ -84,7 +85,7 @@ export class Transmission {
   }
 
   /** A super-packet, in case 1 only; parameters and result as `Machine.fromTunSuper`. */
-  sendSuper(at: number, length: number, largest: number, now: Millis): boolean {
+  sendSuper(at: number, length: number, largest: number, now: Millis, packets: number): boolean {
     const { memory, sink } = this.#environment;
     const { bytes } = memory;
     const identity = this.#identity;
@@ -95,6 +96,7 @@ export class Transmission {
     if (peer < 0 || !table.trusted(peer) || !table.valid(peer, now)) return false;
     table.setLastTransmission(peer, now);
     if (table.steered(peer) && this.#parts.negotiation.holds(peer)) return false;
+    table.countSent(peer, packets);
     if (table.steered(peer)) this.#parts.punching.send(peer, at, length, now);
     else sink.sendUdp(Socket.service, at, length, table.address(peer), table.port(peer));
     return true;
@@ -103,8 +105,9 @@ export class Transmission {
   /** Case 1 of the few peers whose packets leave another way (RFC 6081), or wait for the peer's nonce. */
   #sendSteered(peer: number, at: number, length: number, now: Millis): void {
     const { punching, negotiation } = this.#parts;
-    if (negotiation.holds(peer)) negotiation.send(peer, at, length, now);
-    else punching.send(peer, at, length, now);
+    if (negotiation.holds(peer)) return negotiation.send(peer, at, length, now);
+    this.#table.countSent(peer, 1);
+    punching.send(peer, at, length, now);
   }
 
   /** Cases 2 to 5. */
@@ -123,7 +126,10 @@ export class Transmission {
           targetFault(serverAt(bytes, destination), 1, options.subnets);
         if (fault !== undefined) return this.#drop(fault);
         if (options.honourCone && isConeAt(bytes, destination)) {
-          if (peer >= 0) entries.table.setLastTransmission(peer, now);
+          if (peer >= 0) {
+            entries.table.setLastTransmission(peer, now);
+            entries.table.countSent(peer, 1);
+          }
           return this.#environment.sink.sendUdp(Socket.service, at, length, address, port);
         }
       }

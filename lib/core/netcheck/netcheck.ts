@@ -15,8 +15,8 @@
 import { Datagram } from "../../wire/encapsulation.ts";
 import { type Endpoint, type Ipv4, type Ipv4Subnet, isGlobalUnicast } from "../../wire/ipv4.ts";
 import { type Environment, type Machine, type Millis, Socket } from "../machine.ts";
-import { Crossing } from "./netcheck_crossing.ts";
-import { Inquiry, type Question } from "./netcheck_inquiry.ts";
+import { Crossing } from "../qualification/crossing.ts";
+import { Inquiry, type Question } from "../qualification/inquiry.ts";
 import { IDLE_TIMES, LifetimeMeasurement } from "./netcheck_lifetime.ts";
 import {
   type AddressReport,
@@ -318,7 +318,8 @@ export class Netcheck implements Machine {
     if (second !== undefined) {
       // Without a NAT such a bubble never leaves this host.
       this.#hairpinTried = this.report.nat === "yes" && isGlobalUnicast(first.mapped.address);
-      this.#crossing = new Crossing(this.#environment, primary, first, second, this.#hairpinTried);
+      const ways = { straight: this.#hairpinTried, throughServer: true };
+      this.#crossing = new Crossing(this.#environment, primary, first, second, ways);
       this.#crossing.start(now);
     }
     this.#proceed(now);

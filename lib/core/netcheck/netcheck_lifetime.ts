@@ -17,7 +17,7 @@ import type { Endpoint, Ipv4 } from "../../wire/ipv4.ts";
 import { DESTINATION_AT, type Ipv6 } from "../../wire/ipv6.ts";
 import { formTeredoAddress, randomFlags, TEREDO_PORT } from "../../wire/teredo_address.ts";
 import type { Environment, Millis } from "../machine.ts";
-import type { Inquiry } from "./netcheck_inquiry.ts";
+import type { Inquiry } from "../qualification/inquiry.ts";
 import type { LifetimeFinding } from "./netcheck_report.ts";
 
 /** Idle times that are tried, milliseconds. Around those of real NATs; 2 minutes is the least RFC 4787 (REQ-5) allows. */

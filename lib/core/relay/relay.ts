@@ -176,10 +176,11 @@ export class Relay implements Machine {
     if (peer < 0 || !peers.trusted(peer) || !peers.valid(peer, now)) return this.#fromTunUntrusted(at, size, peer, now);
     if (size > mtu) return this.#tooBig(at, size, now);
     peers.setLastTransmission(peer, now);
+    peers.countSent(peer, 1);
     sink.sendUdp(Socket.service, at, size, peers.address(peer), peers.port(peer));
   }
 
-  fromTunSuper(at: number, length: number, largest: number, now: Millis): boolean {
+  fromTunSuper(at: number, length: number, largest: number, now: Millis, packets: number): boolean {
     const { memory, sink } = this.#environment;
     const { bytes } = memory;
     const { prefix, ownAddresses, mtu } = this.#options;
@@ -190,6 +191,7 @@ export class Relay implements Machine {
     const peers = this.#peers, peer = peers.find(bytes, at + DESTINATION_AT);
     if (peer < 0 || !peers.trusted(peer) || !peers.valid(peer, now)) return false;
     peers.setLastTransmission(peer, now);
+    peers.countSent(peer, packets);
     sink.sendUdp(Socket.service, at, length, peers.address(peer), peers.port(peer));
     return true;
   }
@@ -218,6 +220,7 @@ export class Relay implements Machine {
       peers.setMapping(peer, address, port);
       peers.setTrusted(peer, true);
       peers.setLastTransmission(peer, now);
+      peers.countSent(peer, 1);
       return sink.sendUdp(Socket.service, at, size, address, port);
     }
     const sinceLast = now - peers.lastTransmission(peer);
@@ -348,13 +351,17 @@ export class Relay implements Machine {
     }
     if (bubble) return counters.count("bubbles_received");
     if (between) {
-      if (peers.steered(peer)) return this.#carry(ipv6At, ipv6Length, address, now);
+      if (peers.steered(peer)) {
+        peers.countReceived(peer);
+        return this.#carry(ipv6At, ipv6Length, address, now);
+      }
       return this.#verify(peer, true, address, port, now);
     }
     if (!this.#isServed(ipv6At + DESTINATION_AT)) return this.#drop("not-served");
     if (embedsOwnIpv4(bytes, ipv6At + DESTINATION_AT, this.#options.ownAddresses)) return this.#drop("loop");
     if (isSourceRouted(bytes, ipv6At, ipv6Length)) return this.#drop("routing-header");
     if (isNeighborDiscovery(bytes, ipv6At, ipv6Length)) return this.#drop("icmpv6-type");
+    peers.countReceived(peer);
     sink.writeIpv6(ipv6At, ipv6Length);
   }
 
@@ -386,10 +393,12 @@ export class Relay implements Machine {
       memory.bytes.set(packet, memory.scratch);
       sink.sendUdp(Socket.service, memory.scratch, packet.length, address, port);
       peers.setLastTransmission(peer, now);
+      peers.countSent(peer, 1);
       counters.count("packets_flushed");
     });
     negotiation.held?.drain((packet) => {
       memory.bytes.set(packet, memory.scratch);
+      peers.countReceived(peer);
       this.#carry(memory.scratch, packet.length, address, now);
     });
   }
@@ -442,6 +451,7 @@ export class Relay implements Machine {
     }
     if (size > this.#options.mtu) return this.#tooBig(at, size, now);
     peers.setLastTransmission(peer, now);
+    peers.countSent(peer, 1);
     this.#between.count();
     sink.sendUdp(Socket.service, at, size, peers.address(peer), peers.port(peer));
   }

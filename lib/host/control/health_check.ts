@@ -42,23 +42,42 @@ const JUMP = 2_000;
 
 /** Compares the clock of the wall with one that never jumps and stands still while the host sleeps. */
 export class ClockWatch {
-  #offset = Date.now() - performance.now();
+  readonly #wall: () => number;
+  readonly #steady: () => number;
+  #offset: number;
   #jump: { readonly at: number; readonly by: number } | undefined;
 
+  /** @param wall @param steady the clocks, milliseconds */
+  constructor(wall: () => number = Date.now, steady: () => number = () => performance.now()) {
+    this.#wall = wall;
+    this.#steady = steady;
+    this.#offset = wall() - steady();
+  }
+
   look(): void {
-    const offset = Date.now() - performance.now();
-    if (Math.abs(offset - this.#offset) > JUMP) this.#jump = { at: performance.now(), by: offset - this.#offset };
+    const offset = this.#wall() - this.#steady();
+    if (Math.abs(offset - this.#offset) > JUMP) this.#jump = { at: this.#steady(), by: offset - this.#offset };
     this.#offset = offset;
   }
 
   /** The last jump, if it was in the last ten minutes, milliseconds. */
   get jump(): number | undefined {
-    return this.#jump !== undefined && performance.now() - this.#jump.at < MINUTES ? this.#jump.by : undefined;
+    return this.#jump !== undefined && this.#steady() - this.#jump.at < MINUTES ? this.#jump.by : undefined;
   }
 }
 
+/** What the kernel is asked. */
+export interface KernelState {
+  /** Whether there is a way to the IPv6 Internet. */
+  readonly hasIpv6: () => boolean;
+  readonly forwardsIpv6: () => boolean;
+  readonly isUp: (name: string) => boolean;
+}
+
+const KERNEL: KernelState = { hasIpv6: () => hostAddresses().nativeSource !== undefined, forwardsIpv6, isUp };
+
 /** Everything that is wrong now, errors first. */
-export function findHealth(facts: Facts): HealthLine[] {
+export function findHealth(facts: Facts, kernel: KernelState = KERNEL): HealthLine[] {
   const lines: HealthLine[] = [];
   const add = (code: HealthCode, when: boolean, detail?: string): void => {
     if (when) lines.push(healthLine(code, detail));
@@ -66,10 +85,10 @@ export function findHealth(facts: Facts): HealthLine[] {
   const { config, trend, clock, deaths } = facts;
   if (config.role === "client") addClient(facts, add);
   if (config.role === "relay" || (config.role === "server" && config.server.native_forwarding)) {
-    add("NO-IPV6-ROUTE", hostAddresses().nativeSource === undefined);
+    add("NO-IPV6-ROUTE", !kernel.hasIpv6());
   }
-  if (config.role === "relay") add("FORWARDING-OFF", !config.relay.host_only && !forwardsIpv6());
-  if (config.role !== "server") add("INTERFACE-DOWN", !isUp(config.interface.name), config.interface.name);
+  if (config.role === "relay") add("FORWARDING-OFF", !config.relay.host_only && !kernel.forwardsIpv6());
+  if (config.role !== "server") add("INTERFACE-DOWN", !kernel.isUp(config.interface.name), config.interface.name);
   const lately = (...names: readonly Parameters<typeof trend.growth>[0][]): number =>
     names.reduce((sum, name) => sum + trend.growth(name, LATELY), 0);
   const dropped = (count: number): string => `${count} in the last minute`;

@@ -221,8 +221,8 @@ export class Monitor implements Disposable {
         : finding(independent === undefined ? undefined : !independent),
       port_preserved: finding(this.#qualified?.portPreserving),
       port_numbering: ports === "not-checked" ? "not checked" : ports,
-      filtering_open: "not checked",
-      hairpin: "not checked",
+      filtering_open: finding(view?.nat?.filteringOpen),
+      hairpin: finding(view?.nat?.hairpins),
       refresh_seconds: (view?.refreshInterval ?? this.#config.client.refresh_interval * 1000) / 1000,
     };
   }

@@ -72,6 +72,8 @@ function piece(
     list[length + 5] = table.port(peer) << 16 | flags;
     list[length + 6] = age(now, table.lastReception(peer));
     list[length + 7] = age(now, table.lastTransmission(peer));
+    list[length + 8] = table.received(peer);
+    list[length + 9] = table.sent(peer);
     length += PEER_WORDS;
   }
   return { list: list.slice(0, length), next: peer < table.highWater ? peer : 0 };

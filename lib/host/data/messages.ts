@@ -3,6 +3,7 @@
 import type { ClientOptions } from "../../core/client/client.ts";
 import { COUNTER_COUNT } from "../../core/counters.ts";
 import type { NatReport } from "../../core/qualification/nat_behaviour.ts";
+import type { NatFindings } from "../../core/qualification/nat_test.ts";
 import type { MachineEvent } from "../../core/events.ts";
 import type { RelayOptions } from "../../core/relay/relay.ts";
 import type { ServerOptions } from "../../core/server/server.ts";
@@ -84,15 +85,18 @@ export interface MachineView {
   readonly serverHeard: number | undefined;
   readonly refreshInterval: number | undefined;
   /** What a client found out about its NAT. */
-  readonly nat: NatReport | undefined;
+  readonly nat: (NatReport & NatFindings) | undefined;
   /** A piece of the peer list, {@link PEER_WORDS} words each. */
   readonly list: Uint32Array;
   /** Where the next piece begins; 0 after the last. */
   readonly next: number;
 }
 
-/** Words of one peer in {@link MachineView.list}: 4 of its address, mapped IPv4, port << 16 | flags, ages of reception and transmission. */
-export const PEER_WORDS = 8;
+/**
+ * Words of one peer in {@link MachineView.list}: 4 of its address, mapped IPv4, port << 16 | flags, ages of reception and transmission,
+ * packets received and sent.
+ */
+export const PEER_WORDS = 10;
 export const PEER_TRUSTED = 1;
 export const PEER_NEGOTIATING = 2;
 

@@ -25,6 +25,8 @@ export function peersOf(list: Uint32Array): PeerStatus[] {
       state: stateOf(list[at + 5], heard),
       last_heard_seconds: heard / 1000,
       last_sent_seconds: sent / 1000,
+      rx_packets: list[at + 8],
+      tx_packets: list[at + 9],
     });
   }
   return peers;

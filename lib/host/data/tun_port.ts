@@ -160,7 +160,7 @@ export class TunPort implements CoalescerOutput {
     values[TUN_RX_PACKETS] += segments;
     values[TUN_RX_OCTETS] += length + (segments - 1) * headerLength;
     this.#superAt = at;
-    const sent = machine.fromTunSuper(at, length, segmenter.largest, now);
+    const sent = machine.fromTunSuper(at, length, segmenter.largest, now, segments);
     this.#superAt = -1;
     if (!sent) this.#takeApart(machine, now);
   }

@@ -51,6 +51,7 @@ export function clientOptions(config: ClientConfig, surroundings: ClientSurround
     localDiscovery: client.local_discovery,
     requireSameMappedAddress: true,
     intervalDetermination: client.interval_determination,
+    natTest: nat.test,
     identifier: client.identifier === undefined ? undefined : encoder.encode(client.identifier),
     secret: client.secret === undefined ? undefined : encoder.encode(client.secret),
     remembered: surroundings.remembered,

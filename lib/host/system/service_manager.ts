@@ -14,7 +14,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { monotonicMicroseconds } from "../../../ffi/clock.ts";
-import { NotifySocket } from "../../../ffi/notify.ts";
+import { UnixDatagram } from "../../../ffi/unix_datagram.ts";
 import { reasonOf } from "./advice.ts";
 
 const log = getLogger(["miredo", "service"]);
@@ -63,7 +63,7 @@ export interface Watched {
 
 /** The manager's ear. Dispose of it to close it. */
 export class ServiceManager implements Disposable {
-  readonly #socket: NotifySocket | undefined;
+  readonly #socket: UnixDatagram | undefined;
   /** Milliseconds; undefined: no watchdog. */
   readonly #period: number | undefined;
   #watched: Watched | undefined;
@@ -80,7 +80,7 @@ export class ServiceManager implements Disposable {
     if (NOTIFY_SOCKET === undefined) return;
     this.#period = watchdogPeriod(environment, Deno.pid);
     try {
-      this.#socket = new NotifySocket(NOTIFY_SOCKET);
+      this.#socket = new UnixDatagram(NOTIFY_SOCKET, "the service manager");
     } catch (cause) {
       log.warn("No word to the service manager", { reason: reasonOf(cause) });
     }

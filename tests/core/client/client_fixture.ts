@@ -62,6 +62,7 @@ export const OPTIONS: ClientOptions = {
   localDiscovery: false,
   requireSameMappedAddress: true,
   intervalDetermination: false,
+  natTest: false,
   identifier: undefined,
   secret: undefined,
   // With these the client's address is that of the worked examples.

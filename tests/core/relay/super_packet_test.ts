@@ -7,14 +7,16 @@ import { type Bench, ip6, packet } from "../harness.ts";
 import * as relay from "./relay_fixture.ts";
 import { Fixture as ServerFixture } from "../server/server_fixture.ts";
 
+const SEGMENTS = 20;
+
 /** A super-packet of 20 segments of 1208 octets, as octets of TCP; what they are is the host's business. */
 function superPacket(source: Uint8Array, destination: Uint8Array): Uint8Array {
-  return packet(source, destination, { nextHeader: 6, payload: new Uint8Array(20 + 20 * 1208).fill(7) });
+  return packet(source, destination, { nextHeader: 6, payload: new Uint8Array(20 + SEGMENTS * 1208).fill(7) });
 }
 
 function give(bench: Bench, machine: Machine, bytes: Uint8Array, now: number, largest = 1268): boolean {
   bench.environment.memory.bytes.set(bytes, bench.inputAt);
-  return machine.fromTunSuper(bench.inputAt, bytes.length, largest, now);
+  return machine.fromTunSuper(bench.inputAt, bytes.length, largest, now, SEGMENTS);
 }
 
 Deno.test("a client sends a super-packet for a peer it trusts as a whole, from where it lies", () => {
@@ -26,6 +28,8 @@ Deno.test("a client sends a super-packet for a peer it trusts as a whole, from w
   assert.equal(give(fixture.bench, fixture.client, bytes, fixture.now), true);
   assert.deepEqual(fixture.udp(), [{ kind: "udp", socket: 0, bytes, ...client.B_MAPPED }]);
   assert.equal(fixture.bench.lastAt, fixture.bench.inputAt);
+  const { table } = fixture.client;
+  assert.equal(table.sent(table.find(client.B, 0)), SEGMENTS, "each packet in it counts");
 });
 
 Deno.test("a client leaves a super-packet alone that needs more than one look-up", () => {

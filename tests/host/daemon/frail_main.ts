@@ -1,6 +1,7 @@
 /** A client whose data isolate dies when it is told to: `frail_main.ts SERVER ORDER`, where ORDER is the file that {@link frail_worker.ts} reads. */
 
 import { loadConfig } from "../../../config/mod.ts";
+import { Syslog } from "../../../lib/host/system/syslog.ts";
 import { setUpLogging } from "../../../lib/control/logging.ts";
 import { runDaemon } from "../../../lib/host/roles/daemon.ts";
 
@@ -12,6 +13,6 @@ const config = loadConfig("client", {
     { key: "status.socket", value: "", from: "test" },
   ],
 });
-setUpLogging(config.log);
+setUpLogging(config.log, new Syslog());
 const worker = new URL(`./frail_worker.ts?order=${encodeURIComponent(order)}`, import.meta.url);
 Deno.exit(await runDaemon({ config, reload: () => config, worker }));

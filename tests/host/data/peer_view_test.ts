@@ -1,6 +1,7 @@
 /** The list of peers, from a client's table to the status: how each is reached. */
 
 import assert from "node:assert/strict";
+import type { PeerStatus } from "../../../lib/control/status.ts";
 import { MachineViewer } from "../../../lib/host/data/machine_viewer.ts";
 import { SharedState } from "../../../lib/host/data/messages.ts";
 import { peersOf } from "../../../lib/host/data/peer_view.ts";
@@ -11,6 +12,7 @@ import {
   A_MAPPED,
   ALL_NODES,
   B,
+  B_MAPPED,
   data,
   echoReply,
   type Fixture,
@@ -28,15 +30,30 @@ const C_LOCAL = { address: ip4("192.168.1.77"), port: 51_000 };
 
 /** What the status says of a client's peers: path, state and endpoint by address. */
 function shown(fixture: Fixture): Record<string, readonly (string | null)[]> {
+  return Object.fromEntries(
+    listed(fixture).map(({ address, path, state, endpoint }) => [address, [path, state, endpoint]]),
+  );
+}
+
+function listed(fixture: Fixture): readonly PeerStatus[] {
   const shared = new SharedState();
   const viewer = new MachineViewer(shared, fixture.client);
   shared.want(0);
   const view = viewer.look(fixture.now);
   assert.ok(view !== undefined);
-  return Object.fromEntries(
-    peersOf(view.list).map(({ address, path, state, endpoint }) => [address, [path, state, endpoint]]),
-  );
+  return peersOf(view.list);
 }
+
+Deno.test("packets from and to each peer are told, those that waited for its hole among them and bubbles not", () => {
+  const fixture = behind("plain");
+  fixture.send(data(A, B));
+  fixture.send(data(A, B));
+  fixture.trustB(); // by a bubble, at which both go
+  fixture.send(data(A, B));
+  for (let i = 0; i < 5; i++) fixture.receive(data(B, A), B_MAPPED);
+  const [b] = listed(fixture).filter(({ address }) => address === formatIpv6(B));
+  assert.deepEqual([b.rx_packets, b.tx_packets], [5, 3]);
+});
 
 Deno.test("a Teredo peer that is met at a relay is shown so, and as direct once a direct way opens", () => {
   const fixture = behind("plain", { relayPaths: true, relay: RELAY });

@@ -26,6 +26,12 @@ export interface End {
   readonly mapped: Endpoint;
 }
 
+/** Which ways are tried. */
+export interface Ways {
+  readonly straight: boolean;
+  readonly throughServer: boolean;
+}
+
 /** An end with an address made of its mapping. */
 interface AddressedEnd extends End {
   readonly ipv6: Ipv6;
@@ -37,7 +43,7 @@ export class Crossing {
   readonly #server: Ipv4;
   readonly #first: AddressedEnd;
   readonly #second: AddressedEnd;
-  readonly #straight: boolean;
+  readonly #ways: Ways;
   #sent = 0;
   #deadline: Millis = Infinity;
   #throughServer = false;
@@ -45,16 +51,15 @@ export class Crossing {
 
   /**
    * @param server primary address of the server both ends are mapped for
-   * @param straight whether to try the direct way too
    */
-  constructor(environment: Environment, server: Ipv4, first: End, second: End, straight: boolean) {
+  constructor(environment: Environment, server: Ipv4, first: End, second: End, ways: Ways) {
     const flags = randomFlags(environment.random.u32() >>> 16);
     const addressed = (end: End) => ({ ...end, ipv6: formTeredoAddress({ server, flags, mapped: end.mapped }) });
     this.#environment = environment;
     this.#server = server;
     this.#first = addressed(first);
     this.#second = addressed(second);
-    this.#straight = straight;
+    this.#ways = ways;
   }
 
   /** A bubble came by way of the server. */
@@ -101,24 +106,28 @@ export class Crossing {
     }
     if (address === this.#server && port === TEREDO_PORT) this.#throughServer = true;
     else this.#straightFrom ??= { address, port };
-    if (this.#throughServer && (this.#straightFrom !== undefined || !this.#straight)) this.#deadline = Infinity;
+    const { straight, throughServer } = this.#ways;
+    if ((this.#throughServer || !throughServer) && (this.#straightFrom !== undefined || !straight)) {
+      this.#deadline = Infinity;
+    }
     return true;
   }
 
   #send(now: Millis): void {
     this.#sent++;
     this.#deadline = now + WAIT;
-    if (!this.#throughServer) {
+    if (this.#ways.throughServer && !this.#throughServer) {
       this.#bubble(this.#first, this.#second, { address: this.#server, port: TEREDO_PORT });
     }
-    if (!this.#straight || this.#straightFrom !== undefined) return;
+    if (!this.#ways.straight || this.#straightFrom !== undefined) return;
     this.#bubble(this.#second, this.#first, this.#first.mapped);
     this.#bubble(this.#first, this.#second, this.#second.mapped);
   }
 
   #bubble(from: AddressedEnd, to: AddressedEnd, by: Endpoint): void {
-    const { memory, sink } = this.#environment;
+    const { memory, sink, counters } = this.#environment;
     const length = writeBubble(from.ipv6, to.ipv6, BUBBLE_HOP_LIMIT, memory.bytes, memory.scratch);
+    counters.count(by.address === this.#server ? "indirect_bubbles_sent" : "direct_bubbles_sent");
     sink.sendUdp(from.socket, memory.scratch, length, by.address, by.port);
   }
 }

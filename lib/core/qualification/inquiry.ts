@@ -12,7 +12,7 @@ import type { Datagram } from "../../wire/encapsulation.ts";
 import type { Ipv4, Ipv4Subnet } from "../../wire/ipv4.ts";
 import type { DropReason } from "../counters.ts";
 import type { Environment, Millis } from "../machine.ts";
-import { type Answer, type Credentials, Solicitor } from "../qualification/solicitor.ts";
+import { type Answer, type Credentials, Solicitor } from "./solicitor.ts";
 
 /** Waits after each solicitation; the answer to an earlier one counts too, so that a long round trip is no loss. Ours. */
 const WAITS: readonly Millis[] = [500, 1_000, 1_500, 1_500];
