@@ -113,6 +113,12 @@ function compileArguments(output: string, target: string | undefined): string[] 
   ];
 }
 
+/**
+ * For `deno compile`. Whether the executable has the telemetry of the runtime is settled there for good: its last words, to a collector that
+ * it may not speak to, would hold up the end of a confined daemon.
+ */
+const ENVIRONMENT = { NO_COLOR: "1", OTEL_DENO: "false" };
+
 /** Whether anything answers at the origin of `url`. */
 async function answers(url: string): Promise<boolean> {
   const signal = AbortSignal.timeout(PROBE_TIMEOUT);
@@ -129,7 +135,7 @@ async function compileWithRelease(directory: string, args: readonly string[]): P
   const child = new Deno.Command(Deno.execPath(), {
     args: args.filter((arg) => arg !== "--quiet"),
     cwd: directory,
-    env: { NO_COLOR: "1" },
+    env: ENVIRONMENT,
     stdin: "null",
     stdout: "null",
     stderr: "piped",
@@ -169,7 +175,7 @@ async function compileWithNpm(directory: string, args: readonly string[]): Promi
   const { success, stderr } = await new Deno.Command(deno, {
     args: [...args],
     cwd: directory,
-    env: { NO_COLOR: "1", DENORT_BIN: denort },
+    env: { ...ENVIRONMENT, DENORT_BIN: denort },
     stdin: "null",
   }).output();
   if (!success) {
