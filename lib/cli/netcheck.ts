@@ -3,7 +3,7 @@
 import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { multiple, optional } from "@optique/core/modifiers";
-import { command, constant, option } from "@optique/core/primitives";
+import { argument, command, constant, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
 import { type ClientConfig, ConfigError, defaultFile, loadConfig } from "../../config/mod.ts";
@@ -19,6 +19,9 @@ export const netcheckCommand = command(
   "netcheck",
   object({
     command: constant("netcheck"),
+    named: multiple(argument(string({ metavar: "SERVER" }), {
+      description: message`Teredo servers to ask, as with --server.`,
+    })),
     servers: multiple(option("-s", "--server", string({ metavar: "SERVER" }), {
       description:
         message`Teredo server to ask, a host name or an IPv4 address. May be repeated. Without it those of the client's configuration are asked.`,
@@ -42,6 +45,7 @@ export const netcheckCommand = command(
 );
 
 export interface NetcheckArguments {
+  readonly named: readonly string[];
   readonly servers: readonly string[];
   readonly secondary: string | undefined;
   readonly lifetime: boolean | undefined;
@@ -82,8 +86,9 @@ function requestOf(args: NetcheckArguments): NetcheckRequest | string {
     return `Cannot use --secondary ${JSON.stringify(args.secondary)}, allowed: auto, none or an IPv4 address`;
   }
   const lifetime = args.lifetime === true;
-  if (args.servers.length > 0 && args.config === undefined) {
-    return { servers: args.servers, secondary, credentials: undefined, lifetime };
+  const asked = [...args.named, ...args.servers];
+  if (asked.length > 0 && args.config === undefined) {
+    return { servers: asked, secondary, credentials: undefined, lifetime };
   }
   const client = clientConfig(args.config);
   if (client === undefined) {
@@ -94,7 +99,7 @@ function requestOf(args: NetcheckArguments): NetcheckRequest | string {
   const { identifier, secret, servers, secondary: configured } = client;
   const encoder = new TextEncoder();
   return {
-    servers: args.servers.length > 0 ? args.servers : servers,
+    servers: asked.length > 0 ? asked : servers,
     secondary: args.secondary === undefined ? secondaryOf(configured) ?? "auto" : secondary,
     credentials: identifier === undefined || secret === undefined
       ? undefined

@@ -120,7 +120,7 @@ labTest(
       /the server does not answer: it is down, wants a secret, or UDP port 3544 is blocked on the way\.$/,
     );
 
-    const lost = host.start(miredoCommand("netcheck", "--server", "nowhere.invalid"));
+    const lost = host.start(miredoCommand("netcheck", "nowhere.invalid"));
     assert.equal((await lost.ended()).code, 1);
     assert.match(lost.output, /Cannot resolve "nowhere\.invalid"/);
     assert.match(lost.output, /no server name leads to an address/);
