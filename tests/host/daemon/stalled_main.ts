@@ -5,6 +5,7 @@
 
 import { loadConfig } from "../../../config/mod.ts";
 import { setUpLogging } from "../../../lib/control/logging.ts";
+import { Syslog } from "../../../lib/host/system/syslog.ts";
 import { runDaemon } from "../../../lib/host/roles/daemon.ts";
 
 const [server, order, seconds] = Deno.args;
@@ -16,7 +17,7 @@ const config = loadConfig("client", {
     { key: "state.file", value: "", from: "test" },
   ],
 });
-setUpLogging(config.log);
+setUpLogging(config.log, new Syslog());
 
 const atStart = Deno.readTextFileSync(order);
 const file = Deno.openSync(order);
